@@ -1,0 +1,5 @@
+"""Ops with a hand-written backward on raw arrays, each with `compose`, its meaning in primitives."""
+
+from .cross_entropy import cross_entropy
+from .embedding import embedding
+from .lstm import lstm

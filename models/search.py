@@ -1,0 +1,34 @@
+"""Search: from the decoder's distributions to a translation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import minigrad as mg
+from datasets import BOS, EOS, PAD, Batch
+
+from .seq2seq import Seq2Seq
+
+
+def greedy_search(model: Seq2Seq, batch: Batch, max_length: int) -> list[list[int]]:
+    """The most probable token at every step, for all sentences at once, until each has said </s>.
+
+    Returns token numbers without <s> and </s>, at most `max_length` a sentence. A finished sentence says only
+    padding, so what the others go on to say cannot change it. Only the source of the batch is read.
+    """
+    with mg.no_grad():
+        memory = model.encode(batch)
+        B = len(batch)
+        state, token = memory.state, np.full((1, B), BOS)
+        finished = np.zeros(B, bool)
+        said = []
+        for _ in range(max_length):
+            logits, state = model.decoder(mg.as_tensor(token, device=model.device), state, memory)  # (1, B, V)
+            token = logits.argmax(2).numpy_copy()
+            token[0, finished] = PAD
+            said.append(token[0])
+            finished |= token[0] == EOS
+            if finished.all():
+                break
+    columns = np.array(said).T.tolist() if said else [[] for _ in range(B)]
+    return [[n for n in column if n not in (EOS, PAD)] for column in columns]
