@@ -53,13 +53,17 @@ def padded(sentences: Sequence[Sequence[int]]) -> np.ndarray:
 
 def sorted_batches(examples: Sequence[Example], size: int) -> Iterator[tuple[list[int], Batch]]:
     """All examples once, longest first, with their positions: for evaluation, where the order does not matter."""
-    order = sorted(range(len(examples)), key=lambda n: (-len(examples[n][0]), -len(examples[n][1]), n))
+    order = sorted(
+        range(len(examples)), key=lambda n: (-len(examples[n][0]), -len(examples[n][1]), n)
+    )
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
         yield chosen, Batch.of([examples[n] for n in chosen])
 
 
-def bucketed_batches(examples: Sequence[Example], size: int, rng: np.random.Generator, pool: int = 50) -> list[Batch]:
+def bucketed_batches(
+    examples: Sequence[Example], size: int, rng: np.random.Generator, pool: int = 50
+) -> list[Batch]:
     """One shuffled epoch. Sentences of about equal length share a batch, which keeps padding to a few per cent.
 
     `pool` batches of a random order are sorted by length and cut, then the batches are shuffled: similar lengths
@@ -68,6 +72,9 @@ def bucketed_batches(examples: Sequence[Example], size: int, rng: np.random.Gene
     order = rng.permutation(len(examples))
     groups = []
     for start in range(0, len(order), size * pool):
-        some = sorted(order[start : start + size * pool], key=lambda n: (len(examples[n][1]), len(examples[n][0])))
+        some = sorted(
+            order[start : start + size * pool],
+            key=lambda n: (len(examples[n][1]), len(examples[n][0])),
+        )
         groups += [some[at : at + size] for at in range(0, len(some), size)]
     return [Batch.of([examples[n] for n in groups[g]]) for g in rng.permutation(len(groups))]

@@ -10,7 +10,11 @@ PAD, UNK, BOS, EOS = range(4)
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 
 JOINER = "￭"  # on the side of a token where the text has no space
-PIECES = re.compile(r"\w+['’](?=\w)|\w+|[^\w]")  # an elided word (l', don'), a word, or one other character
+LITERAL_JOINER = "\\j"  # the same character in a text; no piece looks like this
+WORD = re.compile(r"\w")
+PIECES = re.compile(
+    r"\w+['’](?=\w)|\w+|[^\w]"
+)  # an elided word (l', don'), a word, or one other character
 
 
 def tokenize(text: str) -> list[str]:
@@ -26,10 +30,10 @@ def tokenize(text: str) -> list[str]:
         if piece == " " and not pieces[n - 1].isspace() and not pieces[n + 1].isspace():
             joined = False
             continue
-        token = "\\" + JOINER if piece == JOINER else piece  # a joiner of the text itself
+        token = LITERAL_JOINER if piece == JOINER else piece
         if joined and tokens:
-            if piece[0].isalnum() and not pieces[n - 1][-1].isalnum():
-                tokens[-1] += JOINER
+            if WORD.match(piece):
+                tokens[-1] += JOINER  # a word stays one type whatever touches it
             else:
                 token = JOINER + token
         tokens.append(token)
@@ -44,9 +48,9 @@ def detokenize(tokens: Iterable[str]) -> str:
         core = token.removeprefix(JOINER)
         if not joined and core == token:
             text += " "
-        joined = len(core) > 1 and core.endswith(JOINER) and core != "\\" + JOINER
-        core = core[:-1] if joined else core
-        text += JOINER if core == "\\" + JOINER else core
+        joined = core.endswith(JOINER)
+        core = core.removesuffix(JOINER)
+        text += JOINER if core == LITERAL_JOINER else core
     return text
 
 
@@ -55,6 +59,7 @@ class Vocabulary:
 
     def __init__(self, tokens: Sequence[str]):
         """`tokens` without the special symbols; raises ValueError if one occurs twice."""
+        self.types = list(tokens)
         self.tokens = [*SPECIALS, *tokens]
         self.ids = {token: n for n, token in enumerate(self.tokens)}
         if len(self.ids) != len(self.tokens):
@@ -62,7 +67,9 @@ class Vocabulary:
             raise ValueError(f"a vocabulary holds each token once; more than once: {twice[:5]}")
 
     @classmethod
-    def build(cls, texts: Iterable[str], max_size: int | None = None, min_count: int = 1) -> Vocabulary:
+    def build(
+        cls, texts: Iterable[str], max_size: int | None = None, min_count: int = 1
+    ) -> Vocabulary:
         """The types of the texts, most frequent first, ties in the order of the alphabet."""
         counts = Counter(token for text in texts for token in tokenize(text))
         order = sorted(counts, key=lambda token: (-counts[token], token))

@@ -66,12 +66,16 @@ class CuPyBackend(Backend):
         self.xp = None
         try:
             self.detect()
-        except Exception as error:  # a missing toolkit raises ImportError, a missing driver RuntimeError
+        except (
+            Exception
+        ) as error:  # a missing toolkit raises ImportError, a missing driver RuntimeError
             self.reason = f"{type(error).__name__}: {error}"
 
     def detect(self) -> None:
         if importlib.util.find_spec("cupy") is None:
-            self.reason = "CuPy is not installed (pip install 'minigrad[cuda12]' or 'minigrad[cuda13]')"
+            self.reason = (
+                "CuPy is not installed (pip install 'minigrad[cuda12]' or 'minigrad[cuda13]')"
+            )
             return
         import cupy
 
@@ -132,7 +136,9 @@ def backend_for(device: str | None) -> Backend:
 def _cuda(name: str) -> Backend:
     kind, _, number = name.partition(":")
     if kind != "cuda" or (":" in name and not number.isdecimal()):
-        raise ValueError(f"unknown device {name!r}; known: {', '.join(_BACKENDS)}, cuda, cuda:N, auto")
+        raise ValueError(
+            f"unknown device {name!r}; known: {', '.join(_BACKENDS)}, cuda, cuda:N, auto"
+        )
     backend = CuPyBackend(int(number or 0))
     if backend.why_unavailable() is None:
         register_backend(backend)

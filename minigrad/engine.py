@@ -20,7 +20,11 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
     """The recorded ops between `slots` and `targets` (None: every leaf), latest first."""
     stack = [owner for owner, _ in slots if isinstance(owner, Op)]
     # nothing created before the first target leads to a target; a leaf may be as old as the tape
-    first = min((owner.number if isinstance(owner, Op) else 0 for owner, _ in targets), default=0) if targets else 0
+    first = (
+        min((owner.number if isinstance(owner, Op) else 0 for owner, _ in targets), default=0)
+        if targets
+        else 0
+    )
     found = set(stack)
     while stack:
         op = stack.pop()
@@ -39,7 +43,9 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
     if targets is not None:
         useful: set[Op] = set()
         for op in order:
-            if any(slot is not None and (slot in targets or slot[0] in useful) for slot in op.slots):
+            if any(
+                slot is not None and (slot in targets or slot[0] in useful) for slot in op.slots
+            ):
                 useful.add(op)
         order = [op for op in order if op in useful]
     return order[::-1]
@@ -58,7 +64,9 @@ class Gradients:
 
     def deposit(self, slot: tuple, g: Any, fresh: bool) -> None:
         owner, index = slot
-        shape, dtype = (owner.shape, owner.dtype) if isinstance(owner, Tensor) else owner.metas[index]
+        shape, dtype = (
+            (owner.shape, owner.dtype) if isinstance(owner, Tensor) else owner.metas[index]
+        )
         if g.shape != shape:
             g, fresh = ops.sum_to(g, shape), True  # the input was broadcast
         if g.dtype != dtype:
@@ -135,16 +143,17 @@ def grad(
     Raises RuntimeError for an output or input outside every graph, for an output that is no scalar and has no
     `grad_outputs`, and for an input that the outputs do not depend on (None in its place with `allow_unused`).
     """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    outputs, given = _pairs(outputs, grad_outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    given = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(outputs)
-    if len(given) != len(outputs):
-        raise RuntimeError(f"{len(outputs)} outputs but {len(given)} grad_outputs: give one for each output")
     for i, x in enumerate(inputs):
         if not x.requires_grad:
-            raise RuntimeError(f"input {i} does not require grad: call requires_grad_() on it before computing")
+            raise RuntimeError(
+                f"input {i} does not require grad: call requires_grad_() on it before computing"
+            )
     seeds = [_seed(y, g, create_graph) for y, g in zip(outputs, given)]
-    grads = vjp(outputs, seeds, inputs, create_graph, create_graph if retain_graph is None else retain_graph)
+    grads = vjp(
+        outputs, seeds, inputs, create_graph, create_graph if retain_graph is None else retain_graph
+    )
     results = []
     for i, x in enumerate(inputs):
         if x.slot in grads.table:
@@ -160,35 +169,58 @@ def grad(
 
 
 def backward(
-    tensor: Tensor,
-    gradient: Any = None,
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Accumulate the gradient of `tensor` into `.grad` of the leaves, or of `inputs` only."""
+    """Accumulate the gradient of `tensors`, weighted by `grad_tensors`, into `.grad` of the leaves, or of `inputs`.
+
+    Raises RuntimeError as `grad` does; then no `.grad` has changed.
+    """
+    tensors, given = _pairs(tensors, grad_tensors)
     targets = [inputs] if isinstance(inputs, Tensor) else inputs
-    seed = _seed(tensor, gradient, create_graph)
-    grads = vjp([tensor], [seed], targets, create_graph, create_graph if retain_graph is None else retain_graph)
-    for slot in list(grads.table):
-        leaf = slot[0]
-        if targets is not None:
-            leaf = next((t for t in targets if t.slot == slot), None)
-        if isinstance(leaf, Tensor):
-            with set_grad_enabled(create_graph):
-                new = _as_tensor(grads.own(slot))
-                if leaf.grad is None:
-                    leaf.grad = new
-                elif create_graph or leaf.grad.requires_grad:
-                    leaf.grad = leaf.grad + new
-                else:
-                    leaf.grad.add_(new)
+    seeds = [_seed(y, g, create_graph) for y, g in zip(tensors, given)]
+    grads = vjp(
+        tensors,
+        seeds,
+        targets,
+        create_graph,
+        create_graph if retain_graph is None else retain_graph,
+    )
+    if targets is None:
+        leaves = [owner for owner, _ in grads.table if isinstance(owner, Tensor)]
+    else:
+        leaves = [t for t in targets if t.slot in grads.table]
+    with set_grad_enabled(create_graph):
+        for leaf in leaves:
+            new = _as_tensor(grads.own(leaf.slot))
+            if leaf.grad is None:
+                leaf.grad = new
+            elif create_graph or leaf.grad.requires_grad:
+                leaf.grad = leaf.grad + new
+            else:
+                leaf.grad.add_(new)
+
+
+def _pairs(outputs: Any, grads: Any) -> tuple[list, list]:
+    """Outputs and the gradient given for each (None: the obvious one of a scalar), as lists of one length."""
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    grads = list(grads) if isinstance(grads, (list, tuple)) else [grads]
+    if len(grads) == 1 and grads[0] is None:
+        grads = [None] * len(outputs)
+    if len(grads) != len(outputs):
+        raise RuntimeError(f"{len(outputs)} tensors but {len(grads)} gradients: give one for each")
+    return outputs, grads
 
 
 def _as_tensor(g: Any) -> Tensor:
     if isinstance(g, Tensor):
         return g
-    return Tensor(g if is_array(g) else np.asarray(g))  # NumPy's reductions give scalars for 0-d arrays
+    return Tensor(
+        g if is_array(g) else np.asarray(g)
+    )  # NumPy's reductions give scalars for 0-d arrays
 
 
 def _seed(y: Tensor, g: Any, create_graph: bool) -> Any:
@@ -208,5 +240,7 @@ def _seed(y: Tensor, g: Any, create_graph: bool) -> Any:
         g = ops.full_like(y, 1.0)
     g = _as_tensor(g)
     if tuple(g.shape) != tuple(y.shape):
-        raise RuntimeError(f"a gradient of shape {tuple(g.shape)} was given for a tensor of shape {tuple(y.shape)}")
+        raise RuntimeError(
+            f"a gradient of shape {tuple(g.shape)} was given for a tensor of shape {tuple(y.shape)}"
+        )
     return g if create_graph else g.array

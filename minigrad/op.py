@@ -56,14 +56,17 @@ class enable_grad(set_grad_enabled):
         super().__init__(True)
 
 
+_NUMBERS = frozenset((float, int, bool))
+
+
 def raw(x: Any) -> Any:
     """What an op computes on: the array of a Tensor; arrays and Python numbers as they are.
 
-    NumPy scalars become Python numbers, because `np.sqrt(2)` would turn a float32 computation into float64.
+    A NumPy scalar beside a Tensor becomes a Python number: `x * np.sqrt(2)` would turn float32 into float64.
     """
     if isinstance(x, Tensor):
         return x.array
-    if is_array(x) or type(x) in (float, int, bool):
+    if is_array(x) or type(x) in _NUMBERS:
         return x
     if isinstance(x, np.generic):
         return x.item()
@@ -98,7 +101,7 @@ class Op:
         raise NotImplementedError(f"{type(self).__name__} has no derivative")
 
     def __call__(self, *inputs):
-        arrays, tensors, self.recorded = [], False, False
+        arrays, tensors, others, self.recorded = [], False, False, False
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x.array)
@@ -106,7 +109,12 @@ class Op:
                 if x.requires_grad:
                     self.recorded = True
             else:
-                arrays.append(raw(x))
+                arrays.append(x)
+                others = True
+        if others and tensors:
+            arrays = [raw(x) for x in arrays]
+        elif others:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
+            arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
         self.recorded = self.recorded and _recording.get()
         try:
             self.backend = backend_of(*arrays)
@@ -118,7 +126,9 @@ class Op:
             return result  # arrays in, arrays out: this is how the rules run on arrays
         several = type(result) is tuple
         version = inputs[0].version if self.view else None
-        outputs = tuple([Tensor(self._array(y), version=version) for y in (result if several else (result,))])
+        outputs = tuple(
+            [Tensor(self._array(y), version=version) for y in (result if several else (result,))]
+        )
         if self.recorded:
             self.record(inputs, arrays, outputs)
         return outputs if several else outputs[0]
@@ -133,7 +143,9 @@ class Op:
         A node holds arrays and slots, never its outputs, so the graph has no reference cycle.
         """
         self.number = next(_numbers)
-        self.slots = tuple([x.slot if isinstance(x, Tensor) and x.requires_grad else None for x in inputs])
+        self.slots = tuple(
+            [x.slot if isinstance(x, Tensor) and x.requires_grad else None for x in inputs]
+        )
         self.needs = tuple([slot is not None for slot in self.slots])
         self.metas = tuple([(y.shape, y.dtype) for y in outputs])
         self.versions = []  # (name, counter, its value now) of everything that must not change before backward
@@ -182,7 +194,9 @@ class Op:
                 tensors.append(Tensor(x))
             else:
                 owner, index = slot
-                tensors.append(owner if isinstance(owner, Tensor) else Tensor(x, creator=(owner, index)))
+                tensors.append(
+                    owner if isinstance(owner, Tensor) else Tensor(x, creator=(owner, index))
+                )
         return ys, tensors
 
     def check_versions(self) -> None:
@@ -204,8 +218,6 @@ class Op:
 
     def explained(self, error: Exception, arrays: list) -> Exception:
         """The array module's error, with the op and what it was given in front."""
-        given = ", ".join(
-            f"{a.dtype} {tuple(a.shape)}" if is_array(a) else repr(a) for a in arrays
-        )
+        given = ", ".join(f"{a.dtype} {tuple(a.shape)}" if is_array(a) else repr(a) for a in arrays)
         kind = RuntimeError if isinstance(error, ValueError) else type(error)  # as PyTorch has it
         return kind(f"{type(self).__name__}({given}): {error}")

@@ -30,7 +30,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             os.fsync(written.fileno())  # the rename must not reach the disk before the content
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp's files are private; this one is a file like any other
+        os.chmod(
+            name, 0o666 & ~mask
+        )  # mkstemp's files are private; this one is a file like any other
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -44,7 +46,9 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
 
-def save_file(tensors: Mapping[str, Any], path: str | os.PathLike, metadata: dict[str, str] | None = None) -> None:
+def save_file(
+    tensors: Mapping[str, Any], path: str | os.PathLike, metadata: dict[str, str] | None = None
+) -> None:
     """Write Tensors or arrays, from any device, to a safetensors file, atomically."""
     from safetensors.numpy import save_file as write
 

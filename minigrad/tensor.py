@@ -22,9 +22,13 @@ class Tensor:
     """
 
     __slots__ = ("array", "requires_grad", "grad", "creator", "version", "__weakref__")
-    __array_ufunc__ = None  # `ndarray * tensor` comes to our __rmul__ instead of making an object array
+    __array_ufunc__ = (
+        None  # `ndarray * tensor` comes to our __rmul__ instead of making an object array
+    )
 
-    def __init__(self, array: Any, requires_grad: bool = False, creator: tuple | None = None, version=None):
+    def __init__(
+        self, array: Any, requires_grad: bool = False, creator: tuple | None = None, version=None
+    ):
         self.array = array
         self.requires_grad = requires_grad or creator is not None
         self.grad: Tensor | None = None
@@ -107,7 +111,9 @@ class Tensor:
     def numpy(self) -> np.ndarray:
         """The values as a NumPy array that shares memory; RuntimeError where that would lose the graph."""
         if self.requires_grad:
-            raise RuntimeError("numpy() on a tensor that requires grad: use tensor.detach().numpy()")
+            raise RuntimeError(
+                "numpy() on a tensor that requires grad: use tensor.detach().numpy()"
+            )
         if backends.backend_of(self.array) is not backends.CPU:
             raise TypeError(f"numpy() on a tensor on {self.device}: use tensor.cpu().numpy()")
         return self.array
@@ -117,7 +123,9 @@ class Tensor:
 
     def item(self) -> float | int | bool:
         if self.numel() != 1:
-            raise RuntimeError(f"item() needs a tensor of one element, this one has shape {self.shape}")
+            raise RuntimeError(
+                f"item() needs a tensor of one element, this one has shape {self.shape}"
+            )
         return self.numpy_copy().item()
 
     def tolist(self) -> Any:
@@ -125,7 +133,9 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
-            raise RuntimeError(f"truth value of a tensor of shape {self.shape} is ambiguous: use .any() or .all()")
+            raise RuntimeError(
+                f"truth value of a tensor of shape {self.shape} is ambiguous: use .any() or .all()"
+            )
         return bool(self.item())
 
     def __float__(self) -> float:
@@ -136,7 +146,9 @@ class Tensor:
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iub":
-            raise TypeError(f"only an integer tensor of one element can be an index, this one is {self.dtype}")
+            raise TypeError(
+                f"only an integer tensor of one element can be an index, this one is {self.dtype}"
+            )
         return int(self.item())
 
     # to other places and types
@@ -146,7 +158,9 @@ class Tensor:
         for target in targets:
             if isinstance(target, Tensor):
                 device, dtype = target.device, target.dtype
-            elif isinstance(target, str) and not target.startswith(("float", "int", "uint", "bool")):
+            elif isinstance(target, str) and not target.startswith(
+                ("float", "int", "uint", "bool")
+            ):
                 device = target
             else:
                 dtype = target
@@ -180,7 +194,9 @@ class Tensor:
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         if requires_grad and not self.is_floating_point():
-            raise RuntimeError(f"only floating-point tensors can require gradients, this one is {self.dtype}")
+            raise RuntimeError(
+                f"only floating-point tensors can require gradients, this one is {self.dtype}"
+            )
         if not requires_grad and not self.is_leaf:
             raise RuntimeError("this tensor was computed: use detach() to cut it from its graph")
         self.requires_grad = requires_grad

@@ -34,7 +34,9 @@ def gradcheck(
         raise ValueError("gradcheck: no input requires a gradient")
     for i in places:
         if inputs[i].dtype != np.float64:
-            raise ValueError(f"gradcheck: input {i} is {inputs[i].dtype}; finite differences need float64")
+            raise ValueError(
+                f"gradcheck: input {i} is {inputs[i].dtype}; finite differences need float64"
+            )
     rng = np.random.default_rng(seed)
     outputs = _several(function(*inputs))
     floats = [n for n, y in enumerate(outputs) if y.dtype.kind == "f" and y.requires_grad]
@@ -47,7 +49,9 @@ def gradcheck(
     for i, x, g in zip(places, xs, analytic):
         values = np.zeros(x.shape) if g is None else g.numpy_copy()
         if values.shape != x.shape:
-            raise AssertionError(f"the gradient of input {i} has shape {values.shape}, the input {x.shape}")
+            raise AssertionError(
+                f"the gradient of input {i} has shape {values.shape}, the input {x.shape}"
+            )
         numeric = _finite_differences(function, inputs, i, floats, weights, eps)
         if not np.allclose(values, numeric, atol=atol, rtol=rtol):
             worst = np.unravel_index(np.argmax(np.abs(values - numeric)), values.shape)
@@ -62,11 +66,25 @@ def gradcheck(
         def derivative(*arguments):
             given, ws = list(arguments[: len(inputs)]), arguments[len(inputs) :]
             ys = _several(function(*given))
-            gs = engine.grad([ys[n] for n in floats], [given[i] for i in places], ws, create_graph=True, allow_unused=True)
+            gs = engine.grad(
+                [ys[n] for n in floats],
+                [given[i] for i in places],
+                ws,
+                create_graph=True,
+                allow_unused=True,
+            )
             return tuple([g for g in gs if g is not None and g.requires_grad])
 
         if derivative(*inputs, *weights):
-            gradcheck(derivative, (*inputs, *weights), order=order - 1, eps=eps, atol=atol, rtol=rtol, seed=seed + 1)
+            gradcheck(
+                derivative,
+                (*inputs, *weights),
+                order=order - 1,
+                eps=eps,
+                atol=atol,
+                rtol=rtol,
+                seed=seed + 1,
+            )
     return True
 
 
@@ -85,7 +103,9 @@ def _finite_differences(function, inputs, place, floats, weights, eps) -> np.nda
     numeric = np.zeros(values.shape)
 
     def weighted(changed: np.ndarray) -> float:
-        moved = _like(x, changed).requires_grad_()  # a function may look at requires_grad, or use grad itself
+        moved = _like(
+            x, changed
+        ).requires_grad_()  # a function may look at requires_grad, or use grad itself
         ys = _several(function(*inputs[:place], moved, *inputs[place + 1 :]))
         with no_grad():
             return sum(float((w.detach() * ys[n].detach()).sum()) for n, w in zip(floats, weights))

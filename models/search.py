@@ -23,7 +23,9 @@ def greedy_search(model: Seq2Seq, batch: Batch, max_length: int) -> list[list[in
         finished = np.zeros(B, bool)
         said = []
         for _ in range(max_length):
-            logits, state = model.decoder(mg.as_tensor(token, device=model.device), state, memory)  # (1, B, V)
+            logits, state = model.decoder(
+                mg.as_tensor(token, device=model.device), state, memory
+            )  # (1, B, V)
             token = logits.argmax(2).numpy_copy()
             token[0, finished] = PAD
             said.append(token[0])

@@ -24,8 +24,10 @@ class Memory(NamedTuple):
 
     def detached(self) -> Memory:
         """The same values as leaves of a new graph: windows of the target collect their gradients here."""
-        leaf = lambda x: x and x.detach().requires_grad_()  # noqa: E731
-        return Memory(tuple(map(leaf, self.state)), None if self.keys is None else leaf(self.keys), self.padding)
+        leaves = [x.detach().requires_grad_() for x in self.tensors()]
+        return Memory(
+            (leaves[0], leaves[1]), leaves[2] if self.keys is not None else None, self.padding
+        )
 
     def tensors(self) -> list[Tensor]:
         return [*self.state] + ([] if self.keys is None else [self.keys])
@@ -34,12 +36,22 @@ class Memory(NamedTuple):
 class Encoder(nn.Module):
     """Bidirectional LSTM over the source; a bridge turns its last states into the decoder's first."""
 
-    def __init__(self, vocabulary: int, embedding: int, hidden: int, layers: int, dropout: float, attention: bool):
+    def __init__(
+        self,
+        vocabulary: int,
+        embedding: int,
+        hidden: int,
+        layers: int,
+        dropout: float,
+        attention: bool,
+    ):
         super().__init__()
         self.hidden, self.layers = hidden, layers
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(embedding, hidden, layers, dropout=dropout, bidirectional=True, forget_bias=1)
+        self.lstm = nn.LSTM(
+            embedding, hidden, layers, dropout=dropout, bidirectional=True, forget_bias=1
+        )
         self.bridge_h = nn.Linear(2 * hidden, hidden)
         self.bridge_c = nn.Linear(2 * hidden, hidden)
         self.keys = nn.Linear(2 * hidden, hidden, bias=False) if attention else None
@@ -47,8 +59,12 @@ class Encoder(nn.Module):
     def forward(self, source: Tensor, lengths: Tensor) -> Memory:
         """source (S, B) and its B lengths -> Memory."""
         S, B = source.shape
-        ys, last = self.lstm(self.dropout(self.embedding(source)), lengths=lengths)  # (S, B, 2H), (2·layers, B, H)
-        state = tuple([self.bridge(bridge, x) for bridge, x in zip((self.bridge_h, self.bridge_c), last)])
+        ys, last = self.lstm(
+            self.dropout(self.embedding(source)), lengths=lengths
+        )  # (S, B, 2H), (2·layers, B, H)
+        state = tuple(
+            [self.bridge(bridge, x) for bridge, x in zip((self.bridge_h, self.bridge_c), last)]
+        )
         if self.keys is None:
             return Memory(state, None, None)
         keys = self.keys(ys).transpose(0, 1)  # (B, S, H)
@@ -57,7 +73,11 @@ class Encoder(nn.Module):
     def bridge(self, linear: nn.Linear, last: Tensor) -> Tensor:
         """The two directions of each layer, (2·layers, B, H), as one state (layers, B, H)."""
         B = last.shape[1]
-        both = last.reshape(self.layers, 2, B, self.hidden).transpose(1, 2).reshape(self.layers, B, 2 * self.hidden)
+        both = (
+            last.reshape(self.layers, 2, B, self.hidden)
+            .transpose(1, 2)
+            .reshape(self.layers, B, 2 * self.hidden)
+        )
         return linear(both).tanh()
 
 
@@ -80,7 +100,15 @@ class Attention(nn.Module):
 class Decoder(nn.Module):
     """LSTM over the target so far; attention, where there is any, follows it, so all steps run as one sequence."""
 
-    def __init__(self, vocabulary: int, embedding: int, hidden: int, layers: int, dropout: float, attention: bool):
+    def __init__(
+        self,
+        vocabulary: int,
+        embedding: int,
+        hidden: int,
+        layers: int,
+        dropout: float,
+        attention: bool,
+    ):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
@@ -125,14 +153,18 @@ class Seq2Seq(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Teacher forcing: the logits (T, B, V) of every target token from the true ones before it."""
         memory = self.encode(batch)
-        logits, _ = self.decoder(mg.as_tensor(batch.target_in, device=self.device), memory.state, memory)
+        logits, _ = self.decoder(
+            mg.as_tensor(batch.target_in, device=self.device), memory.state, memory
+        )
         return logits
 
 
 def token_losses(logits: Tensor, target: Tensor) -> Tensor:
     """Negative log-likelihoods (T, B) of the target tokens; 0 at padding."""
     T, B, V = logits.shape
-    losses = F.cross_entropy(logits.reshape(T * B, V), target.reshape(T * B), ignore_index=PAD, reduction="none")
+    losses = F.cross_entropy(
+        logits.reshape(T * B, V), target.reshape(T * B), ignore_index=PAD, reduction="none"
+    )
     return losses.reshape(T, B)
 
 
@@ -159,6 +191,10 @@ def backward_in_windows(model: Seq2Seq, batch: Batch, window: int | None = None)
         total += loss.detach()
         state = tuple([s.detach() for s in state])
     # one walk back through the encoder, with everything that arrived at its outputs
-    pairs = [(x, leaf.grad) for x, leaf in zip(memory.tensors(), leaves.tensors()) if leaf.grad is not None]
-    mg.backward([x for x, _ in pairs], [g for _, g in pairs])
+    pairs = [
+        (x, leaf.grad)
+        for x, leaf in zip(memory.tensors(), leaves.tensors())
+        if leaf.grad is not None
+    ]
+    mg.autograd.backward([x for x, _ in pairs], [g for _, g in pairs])
     return float(total)

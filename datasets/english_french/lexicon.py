@@ -53,6 +53,7 @@ milk            lait            m   drink mass
 coffee          café            m   drink mass made
 book            livre           m   text written portable thing
 letter          lettre          f   text written portable
+story/stories   histoire        f   text written
 newspaper       journal         m   text portable
 door            porte           f   part openable
 window          fenêtre         f   part openable
@@ -76,33 +77,35 @@ forest          forêt           f   place inside
 river           rivière         f   place
 """
 
-# "before" and "after" say where French puts it; "predicate" ones only follow a verb, and those
-# with "avoir" are nouns in French: "she is hungry", "elle a faim".
+# "before" and "after" say where French puts it. "attribute" goes before too, and is not said of
+# a noun with "be": what "is new" would rather be "neuf". "predicate" is only said with "be", and
+# with "avoir" is a noun in French: "she is hungry", "elle a faim". The next column is what the
+# adjective speaks of: a noun has one of a kind.
 ADJECTIVE_TABLE = """
-little          petit           before      person animal thing place
-big             grand           before      animal thing place
-beautiful       beau            before      person animal thing place
-old             vieux           before      adult animal thing text building goal
-new             nouveau         before      thing text building goal part
-young           jeune           before      person animal
-good            bon             before      food drink text
-pretty          joli            before      thing place
-red             rouge           after       thing part coloured
-white           blanc           after       thing part animal
-black           noir            after       thing part animal
-intelligent     intelligent     after       person animal
-happy           heureux         after       person animal
-sad             triste          after       person animal
-tired           fatigué         after       person animal
-sick            malade          after       person animal
-nice            gentil          after       person animal
-expensive       cher            after       thing food drink
-cold            froid           after       food drink
-empty           vide            after       container building
-open            ouvert          after       openable building
-full            rassasié        predicate   person animal
-hungry          avoir/faim      predicate   person animal
-thirsty         avoir/soif      predicate   person animal
+little          petit           before      size      person animal thing place
+big             grand           before      size      animal thing place part
+beautiful       beau            before      looks     person animal thing place part text
+old             vieux           before      age       adult animal thing text building goal part
+new             nouveau         attribute   age       thing text building goal part
+young           jeune           before      age       person animal
+good            bon             before      quality   food drink text
+pretty          joli            before      looks     thing place
+red             rouge           after       colour    thing part coloured
+white           blanc           after       colour    thing part animal
+black           noir            after       colour    thing part animal
+intelligent     intelligent     after       mind      person animal
+happy           heureux         after       mood      person animal
+sad             triste          after       mood      person animal text
+tired           fatigué         after       health    person animal
+sick            malade          after       health    person animal
+nice            gentil          after       manner    person animal
+expensive       cher            after       price     thing food drink
+cold            froid           after       heat      food drink building
+empty           vide            after       filling   container building
+open            ouvert          after       opening   openable building
+full            rassasié        predicate   hunger    person animal
+hungry          avoir/faim      predicate   hunger    person animal
+thirsty         avoir/soif      predicate   thirst    person animal
 """
 
 # English base, past, participle | French infinitive | subject | direct object | what goes with it.
@@ -122,9 +125,7 @@ choose chose chosen     | choisir   | person              | thing text animal   
 make made made          | faire     | person              | made                           |
 put put put             | mettre    | person              | portable                       | on
 give gave given         | donner    | person              | portable                       | to
-talk talked talked      | parler    | person              |                                | to
 sleep slept slept       | dormir    | person animal       |                                |
-sing sang sung          | chanter   | person              |                                | with
 play played played      | jouer     | person animal       |                                | with
 go went gone            | aller     | person              |                                | goal être
 arrive arrived arrived  | arriver   | person              |                                | at être
@@ -207,8 +208,13 @@ class Adjective:
     french: tuple[str, str, str, str]  # at feminine + 2 * plural
     before_vowel: str  # the masculine singular before a vowel
     position: str
+    topic: str
     tags: tuple[str, ...]
-    having: str = ""  # "faim" in "avoir faim"
+    having: str  # "faim" in "avoir faim", else ""
+
+    @property
+    def goes_before(self) -> bool:
+        return self.position in ("before", "attribute")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -273,12 +279,11 @@ def _noun(english: str, french: str, gender: str, *tags: str) -> Noun:
     )
 
 
-def _adjective(english: str, french: str, position: str, *tags: str) -> Adjective:
-    if french.startswith("avoir/"):
-        return Adjective(english, ("",) * 4, "", position, tags, french.removeprefix("avoir/"))
-    return Adjective(
-        english, french_agreement(french), BEFORE_VOWEL.get(french, french), position, tags
-    )
+def _adjective(english: str, french: str, position: str, topic: str, *tags: str) -> Adjective:
+    having = french.removeprefix("avoir/") if french.startswith("avoir/") else ""
+    forms = ("",) * 4 if having else french_agreement(french)
+    before_vowel = BEFORE_VOWEL.get(french, french)
+    return Adjective(english, forms, before_vowel, position, topic, tags, having)
 
 
 def _verb(english: str, infinitive: str, subjects: str, objects: str, follows: str) -> Verb:

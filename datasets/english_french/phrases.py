@@ -116,7 +116,7 @@ class NounPhrase:
         if self.determiner is None:
             return []
         if self.determiner is SOME:
-            if negated or (self.plural and any(a.position == "before" for a in self.adjectives)):
+            if negated or (self.plural and any(a.goes_before for a in self.adjectives)):
                 return ["de"]
             if self.noun.mass:
                 return ["de", "la" if self.noun.feminine else "le"]
@@ -131,7 +131,7 @@ class NounPhrase:
         words = [self.number[1]] if self.number else []
         after = []
         for adjective in self.adjectives:
-            if adjective.position != "before":
+            if not adjective.goes_before:
                 after.append(adjective.french[noun.feminine + 2 * self.plural])
             elif noun.elides and not noun.feminine and not self.plural:
                 words.append(adjective.before_vowel)

@@ -28,8 +28,14 @@ class Fused(Op):
         # cut: without it an input that was computed from another input would be credited twice
         cut = [ops.reshape(x, x.shape) if need else x for x, need in zip(inputs, self.needs)]
         outputs = self.compose(*cut)
-        used = [(y, g) for y, g in zip(outputs if type(outputs) is tuple else (outputs,), gs) if g is not None]
+        used = [
+            (y, g)
+            for y, g in zip(outputs if type(outputs) is tuple else (outputs,), gs)
+            if g is not None
+        ]
         seeds = [g if isinstance(g, Tensor) else Tensor(g) for _, g in used]
         wanted = [x for x, need in zip(cut, self.needs) if need]
-        grads = engine.vjp([y for y, _ in used], seeds, wanted, create_graph=True, retain_graph=True)
+        grads = engine.vjp(
+            [y for y, _ in used], seeds, wanted, create_graph=True, retain_graph=True
+        )
         return [grads.table.get(x.slot) if need else None for x, need in zip(cut, self.needs)]

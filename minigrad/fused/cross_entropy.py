@@ -28,7 +28,9 @@ class CrossEntropy(Fused):
         xp, (N, V) = self.xp, x.shape
         target = self.prepare(xp, V)
         top = x.max(axis=1, keepdims=True)
-        self.lse = xp.log(xp.exp(x - top).sum(axis=1, keepdims=True)) + top  # (N, 1); the logits are kept, no softmax
+        self.lse = (
+            xp.log(xp.exp(x - top).sum(axis=1, keepdims=True)) + top
+        )  # (N, 1); the logits are kept, no softmax
         rows = xp.arange(N)
         loss = (self.lse[:, 0] - x[rows, target]) * (1 - self.smoothing)
         if self.smoothing:

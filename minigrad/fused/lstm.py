@@ -32,7 +32,11 @@ class LSTM(Fused):
                 h, c, hs[t] = h_new, c_new, h_new
             else:
                 on = self.active[t][:, None]
-                h, c, hs[t] = ops.where(on, h_new, h), ops.where(on, c_new, c), ops.where(on, h_new, 0.0)
+                h, c, hs[t] = (
+                    ops.where(on, h_new, h),
+                    ops.where(on, c_new, c),
+                    ops.where(on, h_new, 0.0),
+                )
         return ops.stack(hs), h, c
 
     def times(self, T: int) -> range:
@@ -63,7 +67,9 @@ class LSTM(Fused):
         xp, (T, B, _), H = self.xp, xs.shape, h.shape[1]
         self.idle = self.idle_steps()
         w_hh = self.folded(w_hh)
-        from_x = self.folded(w_ih) @ self.clean(xs).reshape(T * B, -1).T  # (4H, TB): all steps in one product
+        from_x = (
+            self.folded(w_ih) @ self.clean(xs).reshape(T * B, -1).T
+        )  # (4H, TB): all steps in one product
         from_x = from_x.reshape(4 * H, T, B)
         from_x += self.folded(b)[:, None, None]
         # inference keeps one step, training keeps all: gates (i, f, o, g), cells before and tanh of cells after
@@ -106,14 +112,20 @@ class LSTM(Fused):
 
     def clean(self, xs):
         """Inputs with zeros where nothing is active: 0 × NaN of a padded row would spoil the weight gradients."""
-        return xs if self.active is None else self.xp.where(self.active[:, :, None], xs, xs.dtype.type(0))
+        return (
+            xs
+            if self.active is None
+            else self.xp.where(self.active[:, :, None], xs, xs.dtype.type(0))
+        )
 
     def backward(self, gs, _ys, xs, h, c, w_ih, w_hh, b):
         xp, (T, B, I), H = self.xp, xs.shape, h.shape[1]
         gates, cells, tanhs, states, h0 = self.kept
         i, f, o, g = (gates[:, k * H : (k + 1) * H] for k in range(4))  # (T, H, B)
         # everything that does not depend on the incoming gradient, for all steps in few passes
-        slopes = xp.empty((T, 4 * H, B), xs.dtype)  # of the gates' inputs: i, f, g by dc, then o by dh
+        slopes = xp.empty(
+            (T, 4 * H, B), xs.dtype
+        )  # of the gates' inputs: i, f, g by dc, then o by dh
         xp.multiply(g * i, 1 - i, out=slopes[:, :H])
         xp.multiply(cells[:T] * f, 1 - f, out=slopes[:, H : 2 * H])
         xp.multiply(i, 1 - g * g, out=slopes[:, 2 * H : 3 * H])
@@ -123,7 +135,9 @@ class LSTM(Fused):
         g_hs, dh, dc = gs[0].transpose(0, 2, 1), gs[1].T.copy(), gs[2].T.copy()
         if self.active is not None:
             g_hs = xp.where(self.active[:, None, :], g_hs, xs.dtype.type(0))
-        da = xp.empty((4, H, T, B), xs.dtype)  # gradients of the gates' inputs, in the order i, f, g, o
+        da = xp.empty(
+            (4, H, T, B), xs.dtype
+        )  # gradients of the gates' inputs, in the order i, f, g, o
         w_back = w_hh.T
         scratch = xp.empty((H, B), xs.dtype)
         order = self.times(T)
@@ -167,7 +181,9 @@ def lstm(xs, h, c, w_ih, w_hh, b, *, active=None, reverse=False):
     expected = {"h": (B, H), "c": (B, H), "w_ih": (4 * H, I), "w_hh": (4 * H, H), "b": (4 * H,)}
     for (name, shape), x in zip(expected.items(), (h, c, w_ih, w_hh, b)):
         if tuple(x.shape) != shape:
-            raise RuntimeError(f"lstm: {name} has shape {tuple(x.shape)}, expected {shape} for xs of {(T, B, I)}")
+            raise RuntimeError(
+                f"lstm: {name} has shape {tuple(x.shape)}, expected {shape} for xs of {(T, B, I)}"
+            )
     if T == 0:
         raise RuntimeError("lstm: a sequence of length 0; expected at least one step")
     return LSTM(active=active, reverse=reverse)(xs, h, c, w_ih, w_hh, b)

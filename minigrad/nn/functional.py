@@ -16,8 +16,12 @@ from ..tensor import Tensor
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x Wᵀ + b: x (..., in), weight (out, in), bias (out) -> (..., out)."""
     if x.shape[-1:] != weight.shape[1:]:
-        raise RuntimeError(f"linear: x has shape {tuple(x.shape)}, its last size must be {weight.shape[1]}")
-    y = ops.reshape(x, (-1, x.shape[-1])) @ weight.T if x.ndim > 2 else x @ weight.T  # one product for all rows
+        raise RuntimeError(
+            f"linear: x has shape {tuple(x.shape)}, its last size must be {weight.shape[1]}"
+        )
+    y = (
+        ops.reshape(x, (-1, x.shape[-1])) @ weight.T if x.ndim > 2 else x @ weight.T
+    )  # one product for all rows
     y = ops.reshape(y, (*x.shape[:-1], weight.shape[0])) if x.ndim > 2 else y
     return y if bias is None else y + bias
 
@@ -52,7 +56,9 @@ def embedding(ids: Tensor, weight: Tensor, padding_idx: int | None = None) -> Te
     return fused.embedding(ids_of(ids, "embedding ids", V), weight, padding_idx)
 
 
-def dropout(x: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+def dropout(
+    x: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None
+) -> Tensor:
     """Each element zero with probability p, the others divided by 1 - p (Srivastava et al. 2014)."""
     check_probability(p)
     if not training or p == 0:
@@ -94,7 +100,9 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing {label_smoothing}: expected a number from 0 to 1")
     if input.ndim == 1 and target.ndim == 0:
-        loss = cross_entropy(input.unsqueeze(0), target.reshape(1), ignore_index, reduction, label_smoothing)
+        loss = cross_entropy(
+            input.unsqueeze(0), target.reshape(1), ignore_index, reduction, label_smoothing
+        )
         return loss.reshape(()) if reduction == "none" else loss
     if input.ndim != 2 or target.ndim != 1 or input.shape[0] != target.shape[0]:
         raise RuntimeError(
@@ -103,7 +111,11 @@ def cross_entropy(
         )
     ids = ids_of(target, "cross_entropy targets", input.shape[1], ignore_index)
     losses = fused.cross_entropy(input, ids, ignore_index, label_smoothing)
-    counted = Tensor((ids != ignore_index).sum(dtype=np.int64)[None]).reshape(()) if reduction == "mean" else None
+    counted = (
+        Tensor((ids != ignore_index).sum(dtype=np.int64)[None]).reshape(())
+        if reduction == "mean"
+        else None
+    )
     return reduced(losses, reduction, counted)
 
 

@@ -24,7 +24,9 @@ def _rng(generator: Generator | None) -> np.random.Generator:
 def fans(x: Tensor) -> tuple[int, int]:
     """fan_in and fan_out of a weight (out, in, ...)."""
     if x.ndim < 2:
-        raise ValueError(f"fan in and fan out need at least 2 dimensions, this tensor has shape {tuple(x.shape)}")
+        raise ValueError(
+            f"fan in and fan out need at least 2 dimensions, this tensor has shape {tuple(x.shape)}"
+        )
     receptive = math.prod(x.shape[2:])
     return x.shape[1] * receptive, x.shape[0] * receptive
 
@@ -35,15 +37,21 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in gains:
-        raise ValueError(f"unknown nonlinearity {nonlinearity!r}; known: {', '.join(gains)}, leaky_relu")
+        raise ValueError(
+            f"unknown nonlinearity {nonlinearity!r}; known: {', '.join(gains)}, leaky_relu"
+        )
     return gains[nonlinearity]
 
 
-def uniform_(x: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
+def uniform_(
+    x: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
+) -> Tensor:
     return _fill(x, _rng(generator).uniform(a, b, x.shape))
 
 
-def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+def normal_(
+    x: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
     return _fill(x, _rng(generator).normal(mean, std, x.shape))
 
 
@@ -97,7 +105,9 @@ def kaiming_normal_(x, a=0.0, mode="fan_in", nonlinearity="leaky_relu", generato
 def orthogonal_(x: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Rows or columns orthonormal, times gain (Saxe et al. 2013): a recurrent product keeps its norm."""
     if x.ndim < 2:
-        raise ValueError(f"an orthogonal matrix needs at least 2 dimensions, this tensor has shape {tuple(x.shape)}")
+        raise ValueError(
+            f"an orthogonal matrix needs at least 2 dimensions, this tensor has shape {tuple(x.shape)}"
+        )
     rows, cols = x.shape[0], math.prod(x.shape[1:])
     q, r = np.linalg.qr(_rng(generator).standard_normal((max(rows, cols), min(rows, cols))))
     q = q * np.sign(np.diag(r))  # makes the distribution uniform over all orthogonal matrices

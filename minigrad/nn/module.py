@@ -40,7 +40,9 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (Parameter, Module)) and "training" not in vars(self):
-            raise AttributeError(f"call super().__init__() before assigning {name!r} to a {type(self).__name__}")
+            raise AttributeError(
+                f"call super().__init__() before assigning {name!r} to a {type(self).__name__}"
+            )
         super().__setattr__(name, value)
 
     def register_buffer(self, name: str, tensor: Tensor) -> None:
@@ -74,7 +76,9 @@ class Module:
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Names and parameters, each parameter once even if it is tied to several names."""
         seen: set[int] = set()
-        for name, p in self._named_tensors(lambda module, name, value: isinstance(value, Parameter)):
+        for name, p in self._named_tensors(
+            lambda module, name, value: isinstance(value, Parameter)
+        ):
             if id(p) not in seen:
                 seen.add(id(p))
                 yield name, p
@@ -143,7 +147,9 @@ class Module:
             problems += [f"missing: {', '.join(missing)}"] if missing else []
             problems += [f"unexpected: {', '.join(unexpected)}"] if unexpected else []
         if problems:
-            raise RuntimeError(f"the state does not fit {type(self).__name__}; " + "; ".join(problems))
+            raise RuntimeError(
+                f"the state does not fit {type(self).__name__}; " + "; ".join(problems)
+            )
         with no_grad():
             for name, x in own.items():
                 if name in state:
@@ -156,7 +162,10 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        lines = [
+            f"({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self.named_children()
+        ]
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"

@@ -45,9 +45,15 @@ class LSTM(Module):
         generator: Generator | None = None,
     ):
         super().__init__()
-        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+        for name, value in (
+            ("input_size", input_size),
+            ("hidden_size", hidden_size),
+            ("num_layers", num_layers),
+        ):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"LSTM: {name} is {value!r}, expected a whole number of at least 1")
+                raise ValueError(
+                    f"LSTM: {name} is {value!r}, expected a whole number of at least 1"
+                )
         F.check_probability(dropout)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
@@ -55,11 +61,18 @@ class LSTM(Module):
         for layer in range(num_layers):
             inputs = input_size if layer == 0 else hidden_size * self.directions
             for suffix in self.suffixes(layer):
-                shapes = {"weight_ih": (4 * hidden_size, inputs), "weight_hh": (4 * hidden_size, hidden_size)}
+                shapes = {
+                    "weight_ih": (4 * hidden_size, inputs),
+                    "weight_hh": (4 * hidden_size, hidden_size),
+                }
                 if bias:
                     shapes |= {"bias_ih": (4 * hidden_size,), "bias_hh": (4 * hidden_size,)}
                 for name, shape in shapes.items():
-                    setattr(self, f"{name}_{suffix}", Parameter(zeros(shape, device=device, dtype=dtype)))
+                    setattr(
+                        self,
+                        f"{name}_{suffix}",
+                        Parameter(zeros(shape, device=device, dtype=dtype)),
+                    )
         self.reset_parameters()
         if forget_bias is not None:
             if not bias:
@@ -89,7 +102,9 @@ class LSTM(Module):
             return y.squeeze(dim), tuple([s.squeeze(1) for s in state])
         if x.ndim != 3 or x.shape[2] != self.input_size:
             order = "(B, T" if self.batch_first else "(T, B"
-            raise RuntimeError(f"LSTM: x has shape {tuple(x.shape)}, expected {order}, {self.input_size})")
+            raise RuntimeError(
+                f"LSTM: x has shape {tuple(x.shape)}, expected {order}, {self.input_size})"
+            )
         x = x.transpose(0, 1) if self.batch_first else x
         T, B, _ = x.shape
         hs, cs = self.initial_state(x, B) if state is None else self.checked_state(state, B)
@@ -101,12 +116,17 @@ class LSTM(Module):
             outputs = []
             for direction, suffix in enumerate(self.suffixes(layer)):
                 n = layer * self.directions + direction
-                w_ih, w_hh = getattr(self, f"weight_ih_{suffix}"), getattr(self, f"weight_hh_{suffix}")
+                w_ih, w_hh = (
+                    getattr(self, f"weight_ih_{suffix}"),
+                    getattr(self, f"weight_hh_{suffix}"),
+                )
                 if self.bias:
                     b = getattr(self, f"bias_ih_{suffix}") + getattr(self, f"bias_hh_{suffix}")
                 else:
                     b = Tensor(backend_of(x.array).xp.zeros(4 * self.hidden_size, x.dtype))
-                y, h, c = fused.lstm(x, hs[n], cs[n], w_ih, w_hh, b, active=active, reverse=direction == 1)
+                y, h, c = fused.lstm(
+                    x, hs[n], cs[n], w_ih, w_hh, b, active=active, reverse=direction == 1
+                )
                 outputs.append(y)
                 h_n.append(h)
                 c_n.append(c)
@@ -126,8 +146,18 @@ class LSTM(Module):
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
-        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        parts += [f"{k}={getattr(self, k)}" for k, default in defaults.items() if getattr(self, k) != default]
+        defaults = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+        }
+        parts += [
+            f"{k}={getattr(self, k)}"
+            for k, default in defaults.items()
+            if getattr(self, k) != default
+        ]
         return ", ".join(parts)
 
 
@@ -138,9 +168,13 @@ def active_steps(lengths: Any, T: int, like: Tensor) -> Any:
     lengths = lengths.numpy_copy() if isinstance(lengths, Tensor) else np.asarray(lengths)
     B = like.shape[1]
     if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
-        raise RuntimeError(f"lengths must be {B} integers, one for each sentence, got {lengths.dtype} {lengths.shape}")
+        raise RuntimeError(
+            f"lengths must be {B} integers, one for each sentence, got {lengths.dtype} {lengths.shape}"
+        )
     if B and not 0 <= lengths.min() <= lengths.max() <= T:
-        raise RuntimeError(f"lengths run from {lengths.min()} to {lengths.max()}, expected 0 to {T}")
+        raise RuntimeError(
+            f"lengths run from {lengths.min()} to {lengths.max()}, expected 0 to {T}"
+        )
     if (lengths == T).all():
         return None
     return backend_of(like.array).upload(np.arange(T)[:, None] < lengths[None, :])

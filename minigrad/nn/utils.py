@@ -23,7 +23,9 @@ def get_total_norm(tensors: Iterable[Tensor]) -> float:
     return math.sqrt(total)
 
 
-def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float, *, error_if_nonfinite: bool = True) -> float:
+def clip_grad_norm_(
+    parameters: Iterable[Tensor] | Tensor, max_norm: float, *, error_if_nonfinite: bool = True
+) -> float:
     """Scale all gradients so that their common norm is at most `max_norm` (Pascanu et al. 2013).
 
     Returns the norm before clipping. A norm that is NaN or infinite raises RuntimeError and changes nothing: every
@@ -37,7 +39,9 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float, *, e
     norm = get_total_norm(grads)
     if not math.isfinite(norm):
         if error_if_nonfinite:
-            raise RuntimeError(f"the norm of the gradients is {norm}: nothing was clipped, and no step should be taken")
+            raise RuntimeError(
+                f"the norm of the gradients is {norm}: nothing was clipped, and no step should be taken"
+            )
         return norm
     if norm > max_norm:
         for g in grads:

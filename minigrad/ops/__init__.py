@@ -2,7 +2,19 @@
 
 # PyTorch's names shadow built-ins here, and only here: the modules themselves write sum_, max_, ...
 from .convert import cast, clone, to_device
-from .creation import arange, as_tensor, eye, from_numpy, full, full_like, ones, ones_like, tensor, zeros, zeros_like
+from .creation import (
+    arange,
+    as_tensor,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    ones,
+    ones_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
 from .elementwise import (
     abs,
     add,

@@ -29,7 +29,9 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
         if dtype is None and host.dtype == np.float64 and not _holds_float64(data):
             dtype = np.float32
     if host.dtype.kind not in "fiub":
-        raise TypeError(f"cannot make a tensor of {host.dtype}: expected numbers or nested lists of equal lengths")
+        raise TypeError(
+            f"cannot make a tensor of {host.dtype}: expected numbers or nested lists of equal lengths"
+        )
     return _made(np.array(host, dtype=dtype), device, requires_grad)
 
 
@@ -62,15 +64,21 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return Tensor(array)
 
 
-def zeros(*shape: Any, dtype: Any = np.float32, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *shape: Any, dtype: Any = np.float32, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     return _made(np.zeros(flat(shape), dtype), device, requires_grad)
 
 
-def ones(*shape: Any, dtype: Any = np.float32, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *shape: Any, dtype: Any = np.float32, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     return _made(np.ones(flat(shape), dtype), device, requires_grad)
 
 
-def full(shape: Any, value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full(
+    shape: Any, value: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Filled with `value`; its kind (bool, int, float) gives the dtype where none is named."""
     if dtype is None:
         dtype = np.float32 if isinstance(value, float) else np.asarray(value).dtype
@@ -81,7 +89,9 @@ def eye(n: int, m: int | None = None, dtype: Any = np.float32, device: Any = Non
     return _made(np.eye(n, m, dtype=dtype), device, False)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, dtype: Any = None, device: Any = None) -> Tensor:
+def arange(
+    start: Any, end: Any = None, step: Any = 1, dtype: Any = None, device: Any = None
+) -> Tensor:
     """start, start + step, ... before `end`: int64, or float32 when an argument is a float."""
     if end is None:
         start, end = 0, start

@@ -29,7 +29,9 @@ def result_type(*operands: Any) -> np.dtype:
         elif x.dtype.kind in _KINDS:
             ranks[x.ndim == 0].append(x.dtype)
         else:
-            raise TypeError(f"dtype {x.dtype} is not supported: use a float, an integer or a bool dtype")
+            raise TypeError(
+                f"dtype {x.dtype} is not supported: use a float, an integer or a bool dtype"
+            )
     best, best_kind = None, -1
     for dtypes in ranks:
         kind = max((_KINDS[dtype.kind] for dtype in dtypes), default=-1)
@@ -122,7 +124,9 @@ class Pow(Op):
     def backward(self, g, y, a, b):
         da = db = None
         if self.needs[0]:
-            power = where(ne(b, 0), b - 1, 1)  # at b = 0 the factor b is 0, and 0⁻¹ would make it NaN
+            power = where(
+                ne(b, 0), b - 1, 1
+            )  # at b = 0 the factor b is 0, and 0⁻¹ would make it NaN
             da = g * b * a**power
         if self.needs[1]:
             zero = eq(a, 0)
@@ -279,7 +283,11 @@ def _comparison(name: str):
     def compare(a: Any, b: Any) -> Tensor:
         x, y = raw(a), raw(b)
         result = getattr(module_of(x, y), name)(x, y)
-        return Tensor(module_of(x, y).asarray(result)) if isinstance(a, Tensor) or isinstance(b, Tensor) else result
+        return (
+            Tensor(module_of(x, y).asarray(result))
+            if isinstance(a, Tensor) or isinstance(b, Tensor)
+            else result
+        )
 
     compare.__name__ = name
     compare.__doc__ = f"{name} elementwise: a bool Tensor, a constant to the tape."
@@ -391,4 +399,3 @@ def where(condition, a, b):
 def masked_fill(x, mask, value):
     """x with `value` where the mask is true; the mask broadcasts."""
     return where(mask, value, x)
-

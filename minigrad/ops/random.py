@@ -44,12 +44,16 @@ def rand(*shape: Any, generator=None, dtype=np.float32, device=None, requires_gr
     return _made(_host(generator).random(flat(shape), dtype), device, requires_grad)
 
 
-def randn(*shape: Any, generator=None, dtype=np.float32, device=None, requires_grad=False) -> Tensor:
+def randn(
+    *shape: Any, generator=None, dtype=np.float32, device=None, requires_grad=False
+) -> Tensor:
     """Standard normal."""
     return _made(_host(generator).standard_normal(flat(shape), dtype), device, requires_grad)
 
 
-def randint(low: int, high: Any, size: Any = None, generator=None, dtype=np.int64, device=None) -> Tensor:
+def randint(
+    low: int, high: Any, size: Any = None, generator=None, dtype=np.int64, device=None
+) -> Tensor:
     """Integers from low (0 if left out) to high - 1."""
     if size is None:
         low, high, size = 0, low, high

@@ -27,7 +27,9 @@ def dims_of(dim: Any, ndim: int) -> tuple[int, ...]:
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     for d in dims:
         if not -max(ndim, 1) <= d < max(ndim, 1):
-            raise IndexError(f"dimension {d} of a tensor with {ndim} dimensions: expected {-ndim} to {ndim - 1}")
+            raise IndexError(
+                f"dimension {d} of a tensor with {ndim} dimensions: expected {-ndim} to {ndim - 1}"
+            )
     return tuple(d % ndim for d in dims) if ndim else ()
 
 
@@ -56,7 +58,9 @@ class Sum(Reduction):
 
     def forward(self, x):
         self.prepare(x)
-        dtype = np.int64 if x.dtype.kind in "bui" else None  # as in PyTorch: sums of bools and small ints
+        dtype = (
+            np.int64 if x.dtype.kind in "bui" else None
+        )  # as in PyTorch: sums of bools and small ints
         return x.sum(axis=self.dims, keepdims=self.keepdim, dtype=dtype)
 
 
@@ -65,7 +69,9 @@ class Mean(Reduction):
 
     def forward(self, x):
         if x.dtype.kind != "f":
-            raise RuntimeError(f"mean of {x.dtype}: convert to a floating dtype first, e.g. x.float().mean()")
+            raise RuntimeError(
+                f"mean of {x.dtype}: convert to a floating dtype first, e.g. x.float().mean()"
+            )
         self.prepare(x)
         return x.sum(axis=self.dims, keepdims=self.keepdim) / (self.count or math.nan)
 
@@ -101,7 +107,11 @@ class LogSumExp(Reduction):
         top = x.max(axis=self.dims, keepdims=True)
         top = self.xp.where(self.xp.isfinite(top), top, 0)
         y = self.xp.log(self.xp.exp(x - top).sum(axis=self.dims, keepdims=True)) + top
-        return y if self.keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in self.dims])
+        return (
+            y
+            if self.keepdim
+            else y.reshape([n for i, n in enumerate(x.shape) if i not in self.dims])
+        )
 
     def backward(self, g, y, x):
         return reshape(g, self.kept) * ew.exp(x - reshape(y, self.kept))
@@ -195,8 +205,12 @@ def _extremum(x, dim, keepdim, elementwise, reduce, arg):
     from .shape import squeeze
 
     indices = arg(x, dim, True)
-    values = gather(x, dim, indices)  # the gradient goes to the first of several equal elements, as in PyTorch
-    return ValuesIndices(*((values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim))))
+    values = gather(
+        x, dim, indices
+    )  # the gradient goes to the first of several equal elements, as in PyTorch
+    return ValuesIndices(
+        *((values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim)))
+    )
 
 
 def _constant(name: str):
@@ -206,7 +220,11 @@ def _constant(name: str):
         if dim is not None:
             dims_of(dim, array.ndim)
         result = getattr(array, name)(axis=dim, keepdims=keepdim)
-        return Tensor(result if isinstance(result, type(array)) else np.asarray(result)) if x is not array else result
+        return (
+            Tensor(result if isinstance(result, type(array)) else np.asarray(result))
+            if x is not array
+            else result
+        )
 
     reduce.__name__ = name
     reduce.__doc__ = f"{name} along `dim`, or of the flattened tensor: a constant to the tape."

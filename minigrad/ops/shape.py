@@ -85,7 +85,9 @@ class Split(Op):
 
     def forward(self, x):
         if sum(self.sizes) != x.shape[self.dim]:
-            raise RuntimeError(f"sizes {self.sizes} do not add up to {x.shape[self.dim]}, the size of dim {self.dim}")
+            raise RuntimeError(
+                f"sizes {self.sizes} do not add up to {x.shape[self.dim]}, the size of dim {self.dim}"
+            )
         pieces, start = [], 0
         for size in self.sizes:
             cut = [slice(None)] * x.ndim
@@ -115,7 +117,9 @@ def _checked(x, dim: int, extra: int = 0) -> int:
     """`dim` counted from 0; IndexError where it does not exist."""
     ndim = raw(x).ndim + extra
     if not -ndim <= dim < ndim:
-        raise IndexError(f"dimension {dim} of a tensor with {ndim} dimensions: expected {-ndim} to {ndim - 1}")
+        raise IndexError(
+            f"dimension {dim} of a tensor with {ndim} dimensions: expected {-ndim} to {ndim - 1}"
+        )
     return dim % ndim
 
 
@@ -138,7 +142,9 @@ def t(x):
     """The transpose of a matrix; a vector or a scalar as it is."""
     ndim = raw(x).ndim
     if ndim > 2:
-        raise RuntimeError(f"t() takes at most 2 dimensions, got {ndim}: use transpose, permute or mT")
+        raise RuntimeError(
+            f"t() takes at most 2 dimensions, got {ndim}: use transpose, permute or mT"
+        )
     return transpose(x, 0, 1) if ndim == 2 else x
 
 
@@ -195,8 +201,10 @@ def stack(xs, dim=0):
 def split(x, size, dim=0):
     """Pieces of `size` along `dim` (the last may be smaller), or of each size in a list."""
     total = raw(x).shape[_checked(x, dim)]
-    sizes = list(size) if isinstance(size, (tuple, list)) else (
-        [min(size, total - start) for start in range(0, total, size)] or [0]
+    sizes = (
+        list(size)
+        if isinstance(size, (tuple, list))
+        else ([min(size, total - start) for start in range(0, total, size)] or [0])
     )
     pieces = Split(sizes=sizes, dim=_checked(x, dim))(x)
     return pieces

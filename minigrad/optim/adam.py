@@ -16,7 +16,9 @@ class Adam(Optimizer):
         super().check(group)
         for beta in group["betas"]:
             if not 0 <= beta < 1:
-                raise ValueError(f"betas are {group['betas']}, expected two numbers from 0 to below 1")
+                raise ValueError(
+                    f"betas are {group['betas']}, expected two numbers from 0 to below 1"
+                )
 
     def update(self, x, g, state, group):
         xp = module_of(x)

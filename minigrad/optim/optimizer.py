@@ -30,11 +30,17 @@ class Optimizer:
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         params = group["params"]
-        group = {**self.defaults, **group, "params": [params] if isinstance(params, Tensor) else list(params)}
+        group = {
+            **self.defaults,
+            **group,
+            "params": [params] if isinstance(params, Tensor) else list(params),
+        }
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in group["params"]:
             if not isinstance(p, Tensor) or not p.is_leaf:
-                raise ValueError("an optimizer trains leaf Tensors; this is a computed one or no Tensor at all")
+                raise ValueError(
+                    "an optimizer trains leaf Tensors; this is a computed one or no Tensor at all"
+                )
             if id(p) in known:
                 raise ValueError(f"a parameter of shape {tuple(p.shape)} was given twice")
             known.add(id(p))
@@ -75,7 +81,9 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """State and options, parameters by number, arrays on the host: plain data, ready to be stored."""
-        numbers = {id(p): n for n, p in enumerate(p for g in self.param_groups for p in g["params"])}
+        numbers = {
+            id(p): n for n, p in enumerate(p for g in self.param_groups for p in g["params"])
+        }
         groups = []
         for group in self.param_groups:
             options = {name: value for name, value in group.items() if name != "params"}
@@ -91,9 +99,14 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a `state_dict` of an optimizer over the same parameters in the same order."""
         groups = state_dict["param_groups"]
-        sizes, own = [len(g["params"]) for g in groups], [len(g["params"]) for g in self.param_groups]
+        sizes, own = (
+            [len(g["params"]) for g in groups],
+            [len(g["params"]) for g in self.param_groups],
+        )
         if sizes != own:
-            raise ValueError(f"the state is for groups of {sizes} parameters, this optimizer has groups of {own}")
+            raise ValueError(
+                f"the state is for groups of {sizes} parameters, this optimizer has groups of {own}"
+            )
         params = [p for g in self.param_groups for p in g["params"]]
         state: dict[Tensor, dict[str, Any]] = {}
         for number, values in state_dict["state"].items():
@@ -102,7 +115,9 @@ class Optimizer:
             for name, value in values.items():
                 if isinstance(value, np.ndarray):
                     if value.shape != p.shape:
-                        raise ValueError(f"state {name!r} has shape {value.shape}, its parameter {tuple(p.shape)}")
+                        raise ValueError(
+                            f"state {name!r} has shape {value.shape}, its parameter {tuple(p.shape)}"
+                        )
                     value = Tensor(value.copy()).to(p.device).array
                 state[p][name] = value
         self.state = state

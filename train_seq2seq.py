@@ -1,0 +1,366 @@
+"""Train an LSTM translator: on the built-in English-French corpus, or on sentence pairs of your own.
+
+python train_seq2seq.py                                    the default translator, a few minutes on a CPU
+python train_seq2seq.py --train-file pairs.tsv             your own corpus: source TAB target
+python train_seq2seq.py --no-attention                     what attention is for
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+# --------------------------------------------------------------------------------------------------- arguments
+
+
+def number(
+    kind: type, low: float, high: float = math.inf, open_low: bool = False
+) -> Callable[[str], float]:
+    """An argparse type: a number of `kind` in the given range."""
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a {'whole ' if kind is int else ''}number"
+            ) from None
+        if (
+            not (low < value if open_low else low <= value)
+            or not value <= high
+            or math.isinf(value)
+        ):
+            above = f"more than {low}" if open_low else f"at least {low}"
+            raise argparse.ArgumentTypeError(
+                f"{text} is out of range: {above}" + f", at most {high}" * (high < math.inf)
+            )
+        return value
+
+    return parse
+
+
+def arguments() -> argparse.ArgumentParser:
+    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+        pass
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Formatter)
+    count, positive = number(int, 1), number(float, 0, open_low=True)
+
+    data = parser.add_argument_group("data (without files: the built-in English-French corpus)")
+    for part, use in (("train", "training"), ("valid", "validation"), ("test", "test")):
+        split_off = (
+            "" if part == "train" else "; split off from training, by source sentence, if not given"
+        )
+        data.add_argument(
+            f"--{part}-file",
+            metavar="TSV",
+            help=f"{use} pairs, source TAB target, UTF-8{split_off}",
+        )
+        data.add_argument(
+            f"--{part}-src", metavar="FILE", help=f"{use} sources, one a line, with --{part}-tgt"
+        )
+        data.add_argument(f"--{part}-tgt", metavar="FILE", help=f"{use} targets, one a line")
+    data.add_argument(
+        "--limit",
+        type=count,
+        metavar="N",
+        help="training pairs: the first N (built-in: N made, 30000)",
+    )
+    data.add_argument(
+        "--max-length",
+        type=count,
+        default=50,
+        help="training pairs longer than this, in tokens, are left out",
+    )
+    data.add_argument(
+        "--max-vocabulary",
+        type=count,
+        default=20000,
+        help="types on each side, the most frequent ones",
+    )
+    data.add_argument("--min-count", type=count, default=1, help="rarer types become <unk>")
+
+    model = parser.add_argument_group("model")
+    model.add_argument("--embedding-size", type=count, default=64, help="size of word vectors")
+    model.add_argument(
+        "--hidden-size", type=count, default=128, help="size of the LSTM state, in each direction"
+    )
+    model.add_argument("--layers", type=count, default=1, help="LSTM layers in encoder and decoder")
+    model.add_argument(
+        "--dropout",
+        type=number(float, 0, 0.99),
+        default=0.1,
+        help="on embeddings, between layers, on outputs",
+    )
+    model.add_argument(
+        "--no-attention", action="store_true", help="the decoder sees the encoder's last state only"
+    )
+
+    training = parser.add_argument_group("optimisation")
+    training.add_argument(
+        "--epochs", type=count, default=20, help="at most so many passes over the training pairs"
+    )
+    training.add_argument(
+        "--patience",
+        type=count,
+        default=3,
+        help="stop after so many epochs without a better validation loss",
+    )
+    training.add_argument("--batch-size", type=count, default=64, help="sentences")
+    training.add_argument(
+        "--lr", type=positive, default=2e-3, help="Adam's learning rate at the start"
+    )
+    training.add_argument(
+        "--schedule",
+        choices=("linear", "constant"),
+        default="linear",
+        help="linear: the learning rate falls to zero at the end of the last epoch",
+    )
+    training.add_argument(
+        "--bptt",
+        type=count,
+        metavar="K",
+        help="truncate backpropagation to windows of K target steps",
+    )
+    training.add_argument(
+        "--clip-norm", type=positive, default=1.0, help="largest norm of the gradient"
+    )
+    training.add_argument(
+        "--seed",
+        type=number(int, 0),
+        default=0,
+        help="of weights, dropout, order and built-in corpus",
+    )
+    training.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, or auto")
+    training.add_argument(
+        "--out",
+        metavar="DIR",
+        help="a new directory for the run (default: a fresh one under runs/)",
+    )
+    return parser
+
+
+def check_together(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """What no single argument can see; an argument that makes no sense is refused before anything is loaded."""
+    for part in ("train", "valid", "test"):
+        tsv, source, target = (getattr(args, f"{part}_{kind}") for kind in ("file", "src", "tgt"))
+        if bool(source) != bool(target):
+            parser.error(f"--{part}-src and --{part}-tgt go together")
+        if tsv and source:
+            parser.error(f"--{part}-file or --{part}-src with --{part}-tgt, not both")
+        if part != "train" and (tsv or source) and not (args.train_file or args.train_src):
+            parser.error(
+                f"{part} files need training files: --train-file, or --train-src with --train-tgt"
+            )
+    if args.out and Path(args.out).exists():
+        parser.error(
+            f"--out {args.out} exists already; a run is never overwritten: name a new directory"
+        )
+    try:
+        mg.backend_for(args.device)
+    except (ValueError, RuntimeError) as error:
+        parser.error(f"--device {args.device}: {error}")
+
+
+if __name__ == "__main__" and {"-h", "--help"} & set(sys.argv):
+    arguments().parse_args()  # help needs none of what follows
+
+import numpy as np  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+import minigrad as mg  # noqa: E402
+from datasets import Vocabulary, bucketed_batches, tokenize  # noqa: E402
+from datasets.english_french import english_french  # noqa: E402
+from datasets.files import CorpusError, read_parallel, read_tsv, split_by_source  # noqa: E402
+from minigrad import nn, optim  # noqa: E402
+from minigrad.serialization import write_text  # noqa: E402
+from models.evaluation import evaluate, teacher_forced  # noqa: E402
+from models.seq2seq import backward_in_windows  # noqa: E402
+from models.translator import ModelOptions, Translator  # noqa: E402
+
+Pairs = list[tuple[str, str]]
+
+# -------------------------------------------------------------------------------------------------------- data
+
+
+def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
+    """Sentence pairs by split: train, valid, and those to report on."""
+    if not (args.train_file or args.train_src):
+        counts = {"train": args.limit or 30000, "valid": 1000, "test": 1000}
+        counts |= {"agreement": 500, "longer": 500, "new_pairs": 500}
+        return {
+            split: [(pair.source, pair.target) for pair in english_french(split, count, args.seed)]
+            for split, count in counts.items()
+        }
+    splits = {}
+    for part in ("train", "valid", "test"):
+        if getattr(args, f"{part}_file"):
+            splits[part] = read_tsv(getattr(args, f"{part}_file"))
+        elif getattr(args, f"{part}_src"):
+            splits[part] = read_parallel(getattr(args, f"{part}_src"), getattr(args, f"{part}_tgt"))
+    splits["train"] = splits["train"][: args.limit]
+    missing = [part for part in ("valid", "test") if part not in splits]
+    if missing:
+        splits |= split_by_source(splits["train"], dict.fromkeys(missing, 0.05), args.seed)
+    return {part: splits[part] for part in ("train", "valid", "test")}
+
+
+def not_too_long(pairs: Pairs, limit: int) -> Pairs:
+    return [pair for pair in pairs if all(len(tokenize(side)) <= limit for side in pair)]
+
+
+# -------------------------------------------------------------------------------------------------------- loop
+
+
+def train(
+    args: argparse.Namespace, translator: Translator, splits: dict[str, Pairs], run: Path
+) -> None:
+    """Until the validation loss has not improved for `patience` epochs; leaves the best weights in the model."""
+    model = translator.model.to(device=args.device)
+    optimizer = optim.Adam(model.parameters(), lr=args.lr)
+    order = np.random.default_rng(args.seed)
+    examples = [translator.example(*pair) for pair in splits["train"]]
+    steps = args.epochs * -(-len(examples) // args.batch_size)
+    best, since_best, step = math.inf, 0, 0
+    for epoch in range(1, args.epochs + 1):
+        model.train()
+        started, tokens, total, norms, clipped = time.perf_counter(), 0, 0.0, 0.0, 0
+        batches = bucketed_batches(examples, args.batch_size, order)
+        with tqdm(
+            batches, desc=f"epoch {epoch:2}/{args.epochs}", unit="batch", dynamic_ncols=True
+        ) as bar:
+            for batch in bar:
+                if args.schedule == "linear":
+                    optimizer.param_groups[0]["lr"] = args.lr * (1 - step / steps)
+                step += 1
+                optimizer.zero_grad()
+                loss = backward_in_windows(model, batch, args.bptt)
+                norm = nn.utils.clip_grad_norm_(model.parameters(), args.clip_norm)
+                optimizer.step()
+                total += loss * batch.target_tokens
+                tokens += batch.target_tokens
+                norms += norm
+                clipped += norm > args.clip_norm
+                speed = tokens / (time.perf_counter() - started)
+                bar.set_postfix_str(
+                    f"loss {total / tokens:.3f}, {speed:,.0f} tokens/s", refresh=False
+                )
+        valid = teacher_forced(translator, splits["valid"], args.batch_size)
+        translator.save_weights(run / "last.safetensors")
+        since_best += 1
+        if valid["loss"] < best:
+            best, since_best = valid["loss"], 0
+            translator.save_weights(run / "model.safetensors")
+        record = {
+            "epoch": epoch,
+            "train_loss": total / tokens,
+            "tokens_per_second": round(speed),
+            "gradient_norm": norms / len(batches),
+            "clipped": clipped / len(batches),
+            "lr": optimizer.param_groups[0]["lr"],
+        } | {f"valid_{name}": value for name, value in valid.items()}
+        with open(run / "metrics.jsonl", "a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+        print(
+            f"epoch {epoch}: training loss {total / tokens:.4f}, validation loss {valid['loss']:.4f}, "
+            f"perplexity {valid['perplexity']:.3f}, token accuracy {valid['token_accuracy']:.2%}"
+            + (" (best)" if since_best == 0 else "")
+        )
+        if since_best == args.patience:
+            print(f"no better validation loss for {args.patience} epochs: stopping early")
+            break
+    translator.load_weights(run / "model.safetensors")
+
+
+# ------------------------------------------------------------------------------------------------------ report
+
+
+def report(
+    args: argparse.Namespace, translator: Translator, splits: dict[str, Pairs], run: Path
+) -> None:
+    """Measure every test split, print a table and ten translations, write results.json."""
+    results, first = {}, []
+    names = [name for name in splits if name not in ("train", "valid")]
+    for name in tqdm(names, desc="evaluating", unit="split", dynamic_ncols=True):
+        results[name], translations = evaluate(translator, splits[name], args.batch_size)
+        first = first or translations[:10]
+    write_text(run / "results.json", json.dumps(results, indent=1) + "\n")
+
+    print(
+        f"\n{'split':<10} {'sentences':>9} {'loss':>7} {'perplexity':>10} {'tokens':>8} {'exact':>8} {'BLEU':>6} {'chrF':>6}"
+    )
+    for name, r in results.items():
+        print(
+            f"{name:<10} {r['sentences']:>9} {r['loss']:>7.4f} {r['perplexity']:>10.3f} {r['token_accuracy']:>8.2%} "
+            f"{r['exact_match']:>8.2%} {r['bleu']:>6.2f} {r['chrf']:>6.2f}"
+        )
+    print("\nten test sentences:")
+    for (source, reference), translation in zip(splits["test"], first):
+        mark = "=" if translation == reference else "≠"
+        print(
+            f"\n  source       {source}\n  reference    {reference}\n  translation  {translation}   {mark}"
+        )
+    print(
+        f"\ntranslate with it:  python translate.py {run} {json.dumps(splits['test'][0][0], ensure_ascii=False)}"
+    )
+    if not args.no_attention:
+        print(
+            "see what attention is for:  the same command with --no-attention, and compare the tables"
+        )
+
+
+def main() -> None:
+    parser = arguments()
+    args = parser.parse_args()
+    check_together(parser, args)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a run
+    try:
+        splits = load_data(args)
+    except CorpusError as error:
+        sys.exit(f"error: {error}")
+    read = len(splits["train"])
+    splits["train"] = not_too_long(splits["train"], args.max_length)
+    if not splits["train"]:
+        sys.exit(
+            f"error: all {read} training pairs are longer than --max-length {args.max_length} tokens"
+        )
+    mg.manual_seed(args.seed)
+    source, target = (
+        Vocabulary.build(
+            (pair[side] for pair in splits["train"]), args.max_vocabulary, args.min_count
+        )
+        for side in (0, 1)
+    )
+    options = ModelOptions(
+        args.embedding_size, args.hidden_size, args.layers, args.dropout, not args.no_attention
+    )
+    translator = Translator.new(source, target, options, max_source=args.max_length)
+
+    run = Path(args.out or f"runs/{datetime.now():%Y-%m-%d-%H%M%S}")
+    try:
+        run.mkdir(parents=True)
+        write_text(run / "config.json", json.dumps(vars(args), indent=1) + "\n")
+        translator.save_description(run)
+    except OSError as error:
+        sys.exit(f"error: cannot write the run directory {run}: {error}")
+    parameters = sum(p.numel() for p in translator.model.parameters())
+    left_out = f" ({read - len(splits['train'])} longer than {args.max_length} tokens left out)"
+    print(
+        f"run {run}: {', '.join(f'{len(pairs)} {name}' for name, pairs in splits.items())} pairs",
+        end="",
+    )
+    print(left_out if read > len(splits["train"]) else "")
+    print(f"{len(source)} source types, {len(target)} target types, {parameters:,} parameters")
+    train(args, translator, splits, run)
+    report(args, translator, splits, run)
+
+
+if __name__ == "__main__":
+    main()
