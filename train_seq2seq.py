@@ -1,7 +1,8 @@
-"""Train an LSTM translator: on the built-in English-French corpus, or on sentence pairs of your own.
+"""Train an LSTM translator: on the built-in English-French corpus, or on sentence pairs of your
+own.
 
-python train_seq2seq.py                                    the default translator, a few minutes on a CPU
-python train_seq2seq.py --train-file pairs.tsv             your own corpus: source TAB target
+python train_seq2seq.py                                    the default translator, a few minutes on
+a CPU python train_seq2seq.py --train-file pairs.tsv             your own corpus: source TAB target
 python train_seq2seq.py --no-attention                     what attention is for
 """
 
@@ -10,13 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
-# --------------------------------------------------------------------------------------------------- arguments
+# ---------------------------------------------------------------------------------------------------
+# arguments
 
 
 def number(
@@ -50,7 +54,7 @@ def arguments() -> argparse.ArgumentParser:
         pass
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=Formatter)
-    count, positive = number(int, 1), number(float, 0, open_low=True)
+    whole, positive = number(int, 1), number(float, 0, open_low=True)
 
     data = parser.add_argument_group("data (without files: the built-in English-French corpus)")
     for part, use in (("train", "training"), ("valid", "validation"), ("test", "test")):
@@ -68,30 +72,30 @@ def arguments() -> argparse.ArgumentParser:
         data.add_argument(f"--{part}-tgt", metavar="FILE", help=f"{use} targets, one a line")
     data.add_argument(
         "--limit",
-        type=count,
+        type=whole,
         metavar="N",
         help="training pairs: the first N (built-in: N made, 30000)",
     )
     data.add_argument(
         "--max-length",
-        type=count,
+        type=whole,
         default=50,
         help="training pairs longer than this, in tokens, are left out",
     )
     data.add_argument(
         "--max-vocabulary",
-        type=count,
+        type=whole,
         default=20000,
         help="types on each side, the most frequent ones",
     )
-    data.add_argument("--min-count", type=count, default=1, help="rarer types become <unk>")
+    data.add_argument("--min-count", type=whole, default=1, help="rarer types become <unk>")
 
     model = parser.add_argument_group("model")
-    model.add_argument("--embedding-size", type=count, default=64, help="size of word vectors")
+    model.add_argument("--embedding-size", type=whole, default=64, help="size of word vectors")
     model.add_argument(
-        "--hidden-size", type=count, default=128, help="size of the LSTM state, in each direction"
+        "--hidden-size", type=whole, default=128, help="size of the LSTM state, in each direction"
     )
-    model.add_argument("--layers", type=count, default=1, help="LSTM layers in encoder and decoder")
+    model.add_argument("--layers", type=whole, default=1, help="LSTM layers in encoder and decoder")
     model.add_argument(
         "--dropout",
         type=number(float, 0, 0.99),
@@ -104,15 +108,15 @@ def arguments() -> argparse.ArgumentParser:
 
     training = parser.add_argument_group("optimisation")
     training.add_argument(
-        "--epochs", type=count, default=20, help="at most so many passes over the training pairs"
+        "--epochs", type=whole, default=20, help="at most so many passes over the training pairs"
     )
     training.add_argument(
         "--patience",
-        type=count,
+        type=whole,
         default=3,
         help="stop after so many epochs without a better validation loss",
     )
-    training.add_argument("--batch-size", type=count, default=64, help="sentences")
+    training.add_argument("--batch-size", type=whole, default=64, help="sentences")
     training.add_argument(
         "--lr", type=positive, default=2e-3, help="Adam's learning rate at the start"
     )
@@ -124,7 +128,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     training.add_argument(
         "--bptt",
-        type=count,
+        type=whole,
         metavar="K",
         help="truncate backpropagation to windows of K target steps",
     )
@@ -147,7 +151,9 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def check_together(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """What no single argument can see; an argument that makes no sense is refused before anything is loaded."""
+    """What no single argument can see; an argument that makes no sense is refused before anything
+    is loaded.
+    """
     for part in ("train", "valid", "test"):
         tsv, source, target = (getattr(args, f"{part}_{kind}") for kind in ("file", "src", "tgt"))
         if bool(source) != bool(target):
@@ -186,7 +192,8 @@ from models.translator import ModelOptions, Translator  # noqa: E402
 
 Pairs = list[tuple[str, str]]
 
-# -------------------------------------------------------------------------------------------------------- data
+# --------------------------------------------------------------------------------------------------------
+# data
 
 
 def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
@@ -215,13 +222,16 @@ def not_too_long(pairs: Pairs, limit: int) -> Pairs:
     return [pair for pair in pairs if all(len(tokenize(side)) <= limit for side in pair)]
 
 
-# -------------------------------------------------------------------------------------------------------- loop
+# --------------------------------------------------------------------------------------------------------
+# loop
 
 
 def train(
     args: argparse.Namespace, translator: Translator, splits: dict[str, Pairs], run: Path
 ) -> None:
-    """Until the validation loss has not improved for `patience` epochs; leaves the best weights in the model."""
+    """Until the validation loss has not improved for `patience` epochs; leaves the best weights in
+    the model.
+    """
     model = translator.model.to(device=args.device)
     optimizer = optim.Adam(model.parameters(), lr=args.lr)
     order = np.random.default_rng(args.seed)
@@ -268,9 +278,9 @@ def train(
         with open(run / "metrics.jsonl", "a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
         print(
-            f"epoch {epoch}: training loss {total / tokens:.4f}, validation loss {valid['loss']:.4f}, "
-            f"perplexity {valid['perplexity']:.3f}, token accuracy {valid['token_accuracy']:.2%}"
-            + (" (best)" if since_best == 0 else "")
+            f"epoch {epoch}: training loss {total / tokens:.4f}, "
+            f"validation loss {valid['loss']:.4f}, perplexity {valid['perplexity']:.3f}, "
+            f"token accuracy {valid['token_accuracy']:.2%}" + (" (best)" if since_best == 0 else "")
         )
         if since_best == args.patience:
             print(f"no better validation loss for {args.patience} epochs: stopping early")
@@ -278,7 +288,8 @@ def train(
     translator.load_weights(run / "model.safetensors")
 
 
-# ------------------------------------------------------------------------------------------------------ report
+# ------------------------------------------------------------------------------------------------------
+# report
 
 
 def report(
@@ -292,27 +303,34 @@ def report(
         first = first or translations[:10]
     write_text(run / "results.json", json.dumps(results, indent=1) + "\n")
 
-    print(
-        f"\n{'split':<10} {'sentences':>9} {'loss':>7} {'perplexity':>10} {'tokens':>8} {'exact':>8} {'BLEU':>6} {'chrF':>6}"
-    )
+    columns = "sentences", "loss", "perplexity", "tokens", "exact", "BLEU", "chrF"
+    print("\n" + f"{'split':<10}" + "{:>10} {:>7} {:>11} {:>8} {:>8} {:>6} {:>6}".format(*columns))
+    row = "{:>10} {:>7.4f} {:>11.3f} {:>8.2%} {:>8.2%} {:>6.2f} {:>6.2f}"
     for name, r in results.items():
-        print(
-            f"{name:<10} {r['sentences']:>9} {r['loss']:>7.4f} {r['perplexity']:>10.3f} {r['token_accuracy']:>8.2%} "
-            f"{r['exact_match']:>8.2%} {r['bleu']:>6.2f} {r['chrf']:>6.2f}"
-        )
+        cells = [r["sentences"], r["loss"], r["perplexity"], r["token_accuracy"], r["exact_match"]]
+        print(f"{name:<10}" + row.format(*cells, r["bleu"], r["chrf"]))
     print("\nten test sentences:")
     for (source, reference), translation in zip(splits["test"], first):
         mark = "=" if translation == reference else "≠"
         print(
-            f"\n  source       {source}\n  reference    {reference}\n  translation  {translation}   {mark}"
+            f"\n  source       {source}\n  reference    {reference}"
+            f"\n  translation  {translation}   {mark}"
         )
     print(
-        f"\ntranslate with it:  python translate.py {run} {json.dumps(splits['test'][0][0], ensure_ascii=False)}"
+        f"\ntranslate with it:  python translate.py {shlex.quote(str(run))} "
+        + shlex.quote(splits["test"][0][0])
     )
     if not args.no_attention:
-        print(
-            "see what attention is for:  the same command with --no-attention, and compare the tables"
-        )
+        print("see what attention is for: the same command with --no-attention, compare the tables")
+
+
+def fresh_run() -> Path:
+    """A directory under runs/ that does not exist, named after the time."""
+    name = Path("runs", f"{datetime.now():%Y-%m-%d-%H%M%S}")
+    names = (name.with_name(f"{name.name}-{n}") for n in count(2))
+    while name.exists():
+        name = next(names)
+    return name
 
 
 def main() -> None:
@@ -328,9 +346,7 @@ def main() -> None:
     read = len(splits["train"])
     splits["train"] = not_too_long(splits["train"], args.max_length)
     if not splits["train"]:
-        sys.exit(
-            f"error: all {read} training pairs are longer than --max-length {args.max_length} tokens"
-        )
+        sys.exit(f"error: all {read} training pairs are longer than --max-length {args.max_length}")
     mg.manual_seed(args.seed)
     source, target = (
         Vocabulary.build(
@@ -343,7 +359,7 @@ def main() -> None:
     )
     translator = Translator.new(source, target, options, max_source=args.max_length)
 
-    run = Path(args.out or f"runs/{datetime.now():%Y-%m-%d-%H%M%S}")
+    run = Path(args.out) if args.out else fresh_run()
     try:
         run.mkdir(parents=True)
         write_text(run / "config.json", json.dumps(vars(args), indent=1) + "\n")

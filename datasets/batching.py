@@ -16,8 +16,8 @@ Example = tuple[list[int], list[int]]  # token numbers of source and target, wit
 class Batch:
     """Sentence pairs, time first: a column is a sentence, padded at its end.
 
-    source (S, B) ends with </s>. target_in (T, B) begins with <s>, target_out (T, B) ends with </s>: what the decoder
-    is given and what it must say next.
+    source (S, B) ends with </s>. target_in (T, B) begins with <s>, target_out (T, B) ends with
+    </s>: what the decoder is given and what it must say next.
     """
 
     source: np.ndarray
@@ -52,7 +52,9 @@ def padded(sentences: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def sorted_batches(examples: Sequence[Example], size: int) -> Iterator[tuple[list[int], Batch]]:
-    """All examples once, longest first, with their positions: for evaluation, where the order does not matter."""
+    """All examples once, longest first, with their positions: for evaluation, where the order does
+    not matter.
+    """
     order = sorted(
         range(len(examples)), key=lambda n: (-len(examples[n][0]), -len(examples[n][1]), n)
     )
@@ -64,10 +66,11 @@ def sorted_batches(examples: Sequence[Example], size: int) -> Iterator[tuple[lis
 def bucketed_batches(
     examples: Sequence[Example], size: int, rng: np.random.Generator, pool: int = 50
 ) -> list[Batch]:
-    """One shuffled epoch. Sentences of about equal length share a batch, which keeps padding to a few per cent.
+    """One shuffled epoch. Sentences of about equal length share a batch, which keeps padding to a
+    few per cent.
 
-    `pool` batches of a random order are sorted by length and cut, then the batches are shuffled: similar lengths
-    meet, but never the same neighbours in every epoch.
+    `pool` batches of a random order are sorted by length and cut, then the batches are shuffled:
+    similar lengths meet, but never the same neighbours in every epoch.
     """
     order = rng.permutation(len(examples))
     groups = []

@@ -1,8 +1,8 @@
 """Sentence pairs from files of your own.
 
-    pairs = read_tsv("my_pairs.tsv")                          # source TAB target, one pair a line
-    pairs = read_parallel("europarl.en.gz", "europarl.fr.gz")  # line n translates line n
-    parts = split_by_source(pairs)                            # {"train": ..., "valid": ..., "test": ...}
+    pairs = read_tsv("my_pairs.tsv")                # one pair a line: source TAB target
+    pairs = read_parallel("en.txt.gz", "fr.txt.gz")  # line n of one translates line n of the other
+    parts = split_by_source(pairs)                  # {"train": ..., "valid": ..., "test": ...}
 
 Files are UTF-8; those whose name ends in .gz are unpacked. Only "\\n" and "\\r\\n" end a line: text
 from the web holds other characters that `str.splitlines` would take for line ends, and one of

@@ -20,8 +20,8 @@ PIECES = re.compile(
 def tokenize(text: str) -> list[str]:
     """Words and punctuation marks; `detokenize` gives the text back, apart from spaces at its ends.
 
-    One space between two tokens is the rule and is not written; where there is none, a joiner says so:
-    "l'ami, ici ?" -> l'￭ ami ￭, ici ?
+    One space between two tokens is the rule and is not written; where there is none, a joiner says
+    so: "l'ami, ici ?" -> l'￭ ami ￭, ici ?
     """
     pieces = PIECES.findall(text.strip(" "))
     tokens: list[str] = []
@@ -83,7 +83,9 @@ class Vocabulary:
         return [self.ids.get(token, UNK) for token in tokenize(text)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of token numbers, up to the end of sentence if there is one; an unknown one reads <unk>."""
+        """The text of token numbers, up to the end of sentence if there is one; an unknown one
+        reads <unk>.
+        """
         tokens = []
         for n in ids:
             if n == EOS:

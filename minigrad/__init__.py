@@ -8,7 +8,7 @@ from .engine import grad
 from .op import Op, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .ops import *  # noqa: F403
 from .tensor import Tensor
-from . import autograd, fused, nn, optim, serialization, testing  # isort: skip  built on everything above
+from . import autograd, fused, nn, optim, serialization, testing  # built on all of the above
 
 float16, float32, float64 = _np.dtype("float16"), _np.dtype("float32"), _np.dtype("float64")
 int8, int16, int32, int64 = (_np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))

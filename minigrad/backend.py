@@ -17,8 +17,9 @@ import numpy as np
 class Backend:
     """NumPy on the CPU, and the base of every other backend.
 
-    A further backend gives `device`, the module `xp` with NumPy's interface and the class `array_type` of
-    its arrays, and overrides whatever its module spells differently. `register_backend` makes it known.
+    A further backend gives `device`, the module `xp` with NumPy's interface and the class
+    `array_type` of its arrays, and overrides whatever its module spells differently.
+    `register_backend` makes it known.
     """
 
     device = "cpu"
@@ -120,7 +121,8 @@ def register_backend(backend: Backend) -> None:
 def backend_for(device: str | None) -> Backend:
     """The backend of a device name; None means "cpu", and only "auto" falls back to the CPU.
 
-    Raises ValueError for an unknown name and RuntimeError, with the reason, for a device that cannot be used.
+    Raises ValueError for an unknown name and RuntimeError, with the reason, for a device that
+    cannot be used.
     """
     name = "cpu" if device is None else str(device)
     if name == "auto":
@@ -157,7 +159,8 @@ def backend_of(*arrays: Any) -> Backend:
             continue
         if found is not None:
             raise RuntimeError(
-                f"arrays on different devices: {found.device} and {backend.device}; move one with .to(device)"
+                f"arrays on different devices: {found.device} and {backend.device}; "
+                "move one with .to(device)"
             )
         found = backend
     return found or CPU

@@ -1,7 +1,8 @@
 """Reverse mode: the tape, the vector-Jacobian product, `grad` and `backward`.
 
-Ops number themselves as they are created, so the tape needs no sorting algorithm beyond "latest first", and
-nothing here is recursive. Gradients live in a table keyed by slot, (op, output index) or (leaf, 0).
+Ops number themselves as they are created, so the tape needs no sorting algorithm beyond "latest
+first", and nothing here is recursive. Gradients live in a table keyed by slot, (op, output index)
+or (leaf, 0).
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
         op = stack.pop()
         if op.released:
             raise RuntimeError(
-                f"backward a second time through {type(op).__name__}, whose saved arrays were released by the first: "
-                "pass retain_graph=True to the first backward"
+                f"backward a second time through {type(op).__name__}, whose saved arrays were "
+                "released by the first: pass retain_graph=True to the first backward"
             )
         for slot in op.slots:
             if slot is not None:
@@ -54,7 +55,8 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
 class Gradients:
     """The gradient of every slot seen so far; a slot's contributions are summed as they arrive.
 
-    `owned` slots hold an array that nobody else holds, so that a fan of thousands of consumers adds in place.
+    `owned` slots hold an array that nobody else holds, so that a fan of thousands of consumers adds
+    in place.
     """
 
     def __init__(self, create_graph: bool):
@@ -97,7 +99,9 @@ def vjp(
     create_graph: bool = False,
     retain_graph: bool = False,
 ) -> Gradients:
-    """The seeds' products with the Jacobian of the outputs, deposited for every target (None: every leaf)."""
+    """The seeds' products with the Jacobian of the outputs, deposited for every target (None: every
+    leaf).
+    """
     wanted = None if targets is None else {t.slot for t in targets}
     slots = [y.slot for y in outputs]
     order = tape(slots, wanted)
@@ -137,11 +141,13 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of the outputs, weighted by `grad_outputs` and summed, with respect to the inputs.
+    """The gradients of the outputs, weighted by `grad_outputs` and summed, with respect to the
+    inputs.
 
     Nothing is accumulated into `.grad`. With `create_graph` the result can be differentiated again.
-    Raises RuntimeError for an output or input outside every graph, for an output that is no scalar and has no
-    `grad_outputs`, and for an input that the outputs do not depend on (None in its place with `allow_unused`).
+    Raises RuntimeError for an output or input outside every graph, for an output that is no scalar
+    and has no `grad_outputs`, and for an input that the outputs do not depend on (None in its place
+    with `allow_unused`).
     """
     outputs, given = _pairs(outputs, grad_outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
@@ -175,7 +181,8 @@ def backward(
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Accumulate the gradient of `tensors`, weighted by `grad_tensors`, into `.grad` of the leaves, or of `inputs`.
+    """Accumulate the gradient of `tensors`, weighted by `grad_tensors`, into `.grad` of the leaves,
+    or of `inputs`.
 
     Raises RuntimeError as `grad` does; then no `.grad` has changed.
     """
@@ -205,7 +212,9 @@ def backward(
 
 
 def _pairs(outputs: Any, grads: Any) -> tuple[list, list]:
-    """Outputs and the gradient given for each (None: the obvious one of a scalar), as lists of one length."""
+    """Outputs and the gradient given for each (None: the obvious one of a scalar), as lists of one
+    length.
+    """
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     grads = list(grads) if isinstance(grads, (list, tuple)) else [grads]
     if len(grads) == 1 and grads[0] is None:
@@ -229,7 +238,8 @@ def _seed(y: Tensor, g: Any, create_graph: bool) -> Any:
         raise TypeError(f"expected a Tensor to differentiate, got {type(y).__name__}")
     if not y.requires_grad:
         raise RuntimeError(
-            "the tensor does not require grad: nothing it was computed from requires grad, or it was made under no_grad()"
+            "the tensor does not require grad: nothing it was computed from requires grad, "
+            "or it was made under no_grad()"
         )
     if g is None:
         if y.numel() != 1:

@@ -1,8 +1,9 @@
 """Op: one application of a primitive, and, when it is recorded, one node of the tape.
 
-A subclass gives `forward` on arrays and `backward`, the rule. `backward(g, y, *inputs)` receives the gradient
-of the output, the output and the inputs, either all arrays or all Tensors, and does not know which: so the
-same rule gives a fast first derivative and, with `create_graph=True`, derivatives of any order.
+A subclass gives `forward` on arrays and `backward`, the rule. `backward(g, y, *inputs)` receives
+the gradient of the output, the output and the inputs, either all arrays or all Tensors, and does
+not know which: so the same rule gives a fast first derivative and, with `create_graph=True`,
+derivatives of any order.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ _NUMBERS = frozenset((float, int, bool))
 def raw(x: Any) -> Any:
     """What an op computes on: the array of a Tensor; arrays and Python numbers as they are.
 
-    A NumPy scalar beside a Tensor becomes a Python number: `x * np.sqrt(2)` would turn float32 into float64.
+    A NumPy scalar beside a Tensor becomes a Python number: `x * np.sqrt(2)` would turn float32 into
+    float64.
     """
     if isinstance(x, Tensor):
         return x.array
@@ -74,12 +76,13 @@ def raw(x: Any) -> Any:
 
 
 class Op:
-    """One application of a primitive to its inputs, with keyword parameters for everything that is no array.
+    """One application of a primitive to its inputs, with keyword parameters for everything that is
+    no array.
 
-    `view`: the output may share the memory of the first input.
-    `fresh`: every gradient that `backward` returns is a new array, which the engine may then add to in place.
-    A parameter of `backward` whose name begins with an underscore is not kept for the backward pass, and the
-    rule receives None in its place.
+    `view`: the output may share the memory of the first input. `fresh`: every gradient that
+    `backward` returns is a new array, which the engine may then add to in place. A parameter of
+    `backward` whose name begins with an underscore is not kept for the backward pass, and the rule
+    receives None in its place.
     """
 
     view = False
@@ -148,7 +151,7 @@ class Op:
         )
         self.needs = tuple([slot is not None for slot in self.slots])
         self.metas = tuple([(y.shape, y.dtype) for y in outputs])
-        self.versions = []  # (name, counter, its value now) of everything that must not change before backward
+        self.versions = []  # (name, counter, its value now) of what must not change before backward
         keeps = self.keeps_inputs
         if self.variadic:
             keeps = keeps[:-1] + keeps[-1:] * (len(inputs) - len(keeps) + 1)
@@ -168,7 +171,7 @@ class Op:
             self.saved_outputs = tuple([y.array for y in outputs])
 
     def pull(self, gs: list, create_graph: bool) -> list:
-        """The gradients of the inputs, from those of the outputs (None: the output was not used)."""
+        """The gradients of the inputs, from those of the outputs (None: not used)."""
         self.check_versions()
         gs = [self.zeros(meta) if g is None else g for g, meta in zip(gs, self.metas)]
         ys, inputs = self.saved_outputs or [None] * len(gs), self.saved_inputs
@@ -203,8 +206,9 @@ class Op:
         for name, counter, value in self.versions:
             if counter[0] != value:
                 raise RuntimeError(
-                    f"{type(self).__name__} needs its {name} for the backward pass, but it was changed in place "
-                    f"{counter[0] - value} time(s) since; change a copy (.clone()) or use the out-of-place form"
+                    f"{type(self).__name__} needs its {name} for the backward pass, but it was "
+                    f"changed in place {counter[0] - value} time(s) since; "
+                    "change a copy (.clone()) or use the out-of-place form"
                 )
 
     @property
@@ -212,7 +216,9 @@ class Op:
         return self.slots is None
 
     def release(self) -> None:
-        """Let go of everything held, also of what `forward` put aside, once the node has been visited."""
+        """Let go of everything held, also of what `forward` put aside, once the node has been
+        visited.
+        """
         vars(self).clear()
         self.slots = None
 

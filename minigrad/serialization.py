@@ -1,4 +1,6 @@
-"""State dicts as safetensors files: nothing is ever unpickled, and a file is replaced whole or not at all."""
+"""State dicts as safetensors files: nothing is ever unpickled, and a file is replaced whole or not
+at all.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from .tensor import Tensor
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes `path`'s place when the block ends without an exception.
+    """A path beside `path` to write to; it takes `path`'s place when the block ends without an
+    exception.
 
     A reader sees the old file or the new one, whenever the writer is killed.
     """
@@ -58,7 +61,9 @@ def save_file(
 
 
 def load_file(path: str | os.PathLike) -> dict[str, Tensor]:
-    """The Tensors of a safetensors file, on the CPU. Raises ValueError, with the path, for a damaged file."""
+    """The Tensors of a safetensors file, on the CPU. Raises ValueError, with the path, for a
+    damaged file.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file as read
 

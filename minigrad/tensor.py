@@ -1,7 +1,7 @@
 """Tensor: an array, its gradient, and the op that made it.
 
-Operators and methods are one line each and call `minigrad.ops`. The imports at the bottom are the one knot of
-the package: an op makes Tensors, `a + b` makes an op, and `backward()` is the engine.
+Operators and methods are one line each and call `minigrad.ops`. The imports at the bottom are the
+one knot of the package: an op makes Tensors, `a + b` makes an op, and `backward()` is the engine.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from . import backend as backends
 class Tensor:
     """An n-dimensional array that remembers how it was computed.
 
-    `array` is the raw array, `grad` the accumulated gradient of a leaf (a Tensor or None), `creator` the place
-    on the tape, (op, output index), or None for a leaf. `version` counts in-place changes of the memory, in a
-    cell that all views of this memory share.
+    `array` is the raw array, `grad` the accumulated gradient of a leaf (a Tensor or None),
+    `creator` the place on the tape, (op, output index), or None for a leaf. `version` counts
+    in-place changes of the memory, in a cell that all views of this memory share.
     """
 
     __slots__ = ("array", "requires_grad", "grad", "creator", "version", "__weakref__")
@@ -109,7 +109,9 @@ class Tensor:
         return backends.to_numpy(self.array)
 
     def numpy(self) -> np.ndarray:
-        """The values as a NumPy array that shares memory; RuntimeError where that would lose the graph."""
+        """The values as a NumPy array that shares memory; RuntimeError where that would lose the
+        graph.
+        """
         if self.requires_grad:
             raise RuntimeError(
                 "numpy() on a tensor that requires grad: use tensor.detach().numpy()"
@@ -222,7 +224,8 @@ class Tensor:
         """Add d self / d leaf to `.grad` of every leaf that requires it, or of `inputs` only."""
         engine.backward(self, gradient, retain_graph, create_graph, inputs)
 
-    # in place: for what is not being recorded; every change is counted, so that no rule uses a changed array
+    # in place: for what is not being recorded; every change is counted, so that no rule uses a
+    # changed array
 
     def changed(self) -> None:
         """Tell the tape that the memory was written to behind its back, through `array`."""
@@ -231,8 +234,8 @@ class Tensor:
     def _write(self, index: Any, value: Any) -> Tensor:
         if is_grad_enabled() and (self.requires_grad or getattr(value, "requires_grad", False)):
             raise RuntimeError(
-                "an in-place change is not recorded: use the out-of-place form (y = x + 1, not x.add_(1)), "
-                "or no_grad() if no gradient is wanted"
+                "an in-place change is not recorded: use the out-of-place form "
+                "(y = x + 1, not x.add_(1)), or no_grad() if no gradient is wanted"
             )
         self.array[raw_index(index)] = raw(value)
         self.changed()
@@ -484,7 +487,8 @@ def flat(arguments: tuple) -> tuple:
     return arguments
 
 
-# The knot: everything above is complete without these names, everything below needs the class above.
+# The knot: everything above is complete without these names, everything below needs the class
+# above.
 from . import engine, ops  # noqa: E402
 from .op import is_grad_enabled, raw  # noqa: E402
 from .ops.indexing import raw_index  # noqa: E402

@@ -22,11 +22,13 @@ def gradcheck(
     rtol: float = 1e-5,
     seed: int = 0,
 ) -> bool:
-    """Hold the gradients of `function` against central finite differences; True, or AssertionError saying where.
+    """Hold the gradients of `function` against central finite differences; True, or AssertionError
+    saying where.
 
-    The output, a Tensor or several, is weighted by random numbers: with ones, the gradient of a softmax is zero and
-    hides every mistake. Order 2 checks the gradient function itself in the same way, with respect to the inputs and
-    to the weights; any order works. Inputs that require a gradient must be float64.
+    The output, a Tensor or several, is weighted by random numbers: with ones, the gradient of a
+    softmax is zero and hides every mistake. Order 2 checks the gradient function itself in the same
+    way, with respect to the inputs and to the weights; any order works. Inputs that require a
+    gradient must be float64.
     """
     inputs = tuple(inputs)
     places = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]

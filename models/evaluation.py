@@ -18,7 +18,8 @@ def teacher_forced(
 ) -> dict[str, float]:
     """Loss, perplexity and token accuracy with the true tokens as context.
 
-    loss is the mean negative log-likelihood, in nats, of all real target tokens, </s> included; perplexity its exp.
+    loss is the mean negative log-likelihood, in nats, of all real target tokens, </s> included;
+    perplexity its exp.
     """
     model = translator.model.eval()
     total, correct, tokens = 0.0, 0, 0
@@ -42,8 +43,8 @@ def evaluate(
 ) -> tuple[dict[str, Any], list[str]]:
     """All measures of a split, and the translations.
 
-    exact_match is the share of translations equal to the reference; bleu and chrf (0 to 100) are sacrebleu's, of the
-    whole split, on detokenized text.
+    exact_match is the share of translations equal to the reference; bleu and chrf (0 to 100) are
+    sacrebleu's, of the whole split, on detokenized text.
     """
     import sacrebleu
 

@@ -13,8 +13,9 @@ from .seq2seq import Seq2Seq
 def greedy_search(model: Seq2Seq, batch: Batch, max_length: int) -> list[list[int]]:
     """The most probable token at every step, for all sentences at once, until each has said </s>.
 
-    Returns token numbers without <s> and </s>, at most `max_length` a sentence. A finished sentence says only
-    padding, so what the others go on to say cannot change it. Only the source of the batch is read.
+    Returns token numbers without <s> and </s>, at most `max_length` a sentence. A finished sentence
+    says only padding, so what the others go on to say cannot change it. Only the source of the
+    batch is read.
     """
     with mg.no_grad():
         memory = model.encode(batch)

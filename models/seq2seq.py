@@ -1,4 +1,5 @@
-"""Encoder, attention and decoder: a translator (Sutskever et al. 2014; attention after Luong et al. 2015).
+"""Encoder, attention and decoder: a translator (Sutskever et al. 2014; attention after Luong et al.
+2015).
 
 Dimension letters: S source steps, T target steps, B sentences, E embedding, H hidden, V vocabulary.
 """
@@ -23,7 +24,9 @@ class Memory(NamedTuple):
     padding: Tensor | None  # (B, 1, S), true where there is no token
 
     def detached(self) -> Memory:
-        """The same values as leaves of a new graph: windows of the target collect their gradients here."""
+        """The same values as leaves of a new graph: windows of the target collect their gradients
+        here.
+        """
         leaves = [x.detach().requires_grad_() for x in self.tensors()]
         return Memory(
             (leaves[0], leaves[1]), leaves[2] if self.keys is not None else None, self.padding
@@ -34,7 +37,7 @@ class Memory(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """Bidirectional LSTM over the source; a bridge turns its last states into the decoder's first."""
+    """Bidirectional LSTM over the source; a bridge from its last states to the decoder's first."""
 
     def __init__(
         self,
@@ -89,7 +92,9 @@ class Attention(nn.Module):
         self.combine = nn.Linear(2 * hidden, hidden)
 
     def forward(self, queries: Tensor, keys: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
-        """queries (T, B, H), keys (B, S, H), padding (B, 1, S) -> vectors (T, B, H), weights (B, T, S)."""
+        """queries (T, B, H), keys (B, S, H), padding (B, 1, S) -> vectors (T, B, H), weights (B, T,
+        S).
+        """
         scores = queries.transpose(0, 1) @ keys.transpose(1, 2)  # (B, T, S)
         # a finite floor, not -inf: a row that is all padding gets equal weights and no NaN
         weights = F.softmax(scores.masked_fill(padding, -1e9), 2)
@@ -98,7 +103,9 @@ class Attention(nn.Module):
 
 
 class Decoder(nn.Module):
-    """LSTM over the target so far; attention, where there is any, follows it, so all steps run as one sequence."""
+    """LSTM over the target so far; attention, where there is any, follows it, so all steps run as
+    one sequence.
+    """
 
     def __init__(
         self,
@@ -117,7 +124,9 @@ class Decoder(nn.Module):
         self.output = nn.Linear(hidden, vocabulary)
 
     def forward(self, target: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """target (T, B), the tokens so far -> logits of the next ones (T, B, V), and the state after them."""
+        """target (T, B), the tokens so far -> logits of the next ones (T, B, V), and the state
+        after them.
+        """
         ys, state = self.lstm(self.dropout(self.embedding(target)), state)  # (T, B, H)
         if self.attention is not None:
             ys, _ = self.attention(ys, memory.keys, memory.padding)
@@ -151,7 +160,7 @@ class Seq2Seq(nn.Module):
         return self.encoder(source, batch.source_lengths)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Teacher forcing: the logits (T, B, V) of every target token from the true ones before it."""
+        """Teacher forcing: logits (T, B, V) of every target token from the true ones before it."""
         memory = self.encode(batch)
         logits, _ = self.decoder(
             mg.as_tensor(batch.target_in, device=self.device), memory.state, memory
@@ -169,12 +178,14 @@ def token_losses(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def backward_in_windows(model: Seq2Seq, batch: Batch, window: int | None = None) -> float:
-    """Truncated backpropagation through time over the target; returns the mean loss per real target token.
+    """Truncated backpropagation through time over the target; returns the mean loss per real target
+    token.
 
-    The decoder runs in windows of `window` steps (None: one window). Each window's graph ends at the state it began
-    with, is differentiated, and goes before the next is built, so memory is bounded by the window. The state passes
-    between windows by value. The source is encoded once and receives the gradients of all windows together. A window
-    of the target's length or more gives the gradient of full backpropagation (Williams & Peng 1990; Sutskever 2013).
+    The decoder runs in windows of `window` steps (None: one window). Each window's graph ends at
+    the state it began with, is differentiated, and goes before the next is built, so memory is
+    bounded by the window. The state passes between windows by value. The source is encoded once and
+    receives the gradients of all windows together. A window of the target's length or more gives
+    the gradient of full backpropagation (Williams & Peng 1990; Sutskever 2013).
     """
     memory = model.encode(batch)
     leaves = memory.detached()

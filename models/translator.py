@@ -58,6 +58,10 @@ class Translator:
         """A sentence pair as token numbers, the source cut to `max_source`."""
         return self.source.encode(source)[: self.max_source], self.target.encode(target)
 
+    def too_long(self, sentence: str) -> bool:
+        """Whether a sentence has more tokens than are read."""
+        return len(self.source.encode(sentence)) > self.max_source
+
     def translate(self, sentences: Sequence[str], batch_size: int = 64) -> list[str]:
         """One translation a sentence, in order; an empty sentence stays empty."""
         translations = [""] * len(sentences)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
@@ -23,7 +23,6 @@ from .lexicon import (
     PRONOUNS,
     VERBS,
     Adjective,
-    Determiner,
     Noun,
     Verb,
     adjectives_of,
@@ -146,8 +145,9 @@ PLACES_OF_ACTIONS = Weighted(
      ("in front of", "building"): 1, ("at", "goal"): 2}
 )  # fmt: skip
 PLACES_TO_PUT = Weighted({("on", "surface"): 1, ("in", "container"): 1, ("under", "surface"): 1})
-GROUNDS = {tag: tagged(tag) for tag in ("place", "inside", "building", "surface", "container",
-                                        "goal")}  # fmt: skip
+GROUNDS = {
+    tag: tagged(tag) for tag in ("place", "inside", "building", "surface", "container", "goal")
+}
 
 TIMES = {
     PRESENT: (("every day", "tous les jours"),),
@@ -192,9 +192,7 @@ PASSING = FEELINGS + tuple(a for a in ADJECTIVES if a.topic in ("heat", "filling
 POSSESSIVES = tuple(DETERMINERS[word] for word in "my your his her our their".split())
 ALL_PRONOUNS = tuple(PRONOUNS.values())
 # "he, she, they" have the verb forms of nouns; the others are the only ones to show theirs.
-SUBJECT_PRONOUNS = Weighted(
-    {PRONOUNS[word]: weight for word, weight in zip("I he she we you they".split(), (7, 2, 2, 8, 8, 2))}
-)
+SUBJECT_PRONOUNS = Weighted(dict(zip(ALL_PRONOUNS, (7, 2, 2, 8, 8, 2))))  # I he she we you they
 # Whom each row can see or play with: never itself, "I see us".
 OBJECT_PRONOUNS = {
     row: tuple(p for p in ALL_PRONOUNS if p.row not in excluded)
@@ -402,7 +400,8 @@ class Grammar:
     def said_of(self, subject: Nominal) -> Adjective | None:
         """An adjective for a subject, not of a topic it has one of: "the old king is young".
 
-        None when nothing is left to say, as of good cold milk."""
+        None when nothing is left to say, as of good cold milk.
+        """
         if not isinstance(subject, NounPhrase):
             return self.choice(ADJECTIVES_OF_PEOPLE)
         seen, unseen = SAID[subject.noun]
@@ -438,7 +437,7 @@ class Grammar:
         if noun.english[0] == "key" and kind < 0.6:
             return self.ground("to/of", OBJECTS[VERBS["open"]])
         if 0.25 < kind < 0.55 and (noun in ANIMATE or "thing" in noun.tags):
-            verb = self.choice([v for v in VERBS_WITH_SUBJECT[noun] if v is not main or v is BE])
+            verb = self.choice([verb for verb in VERBS_WITH_SUBJECT[noun] if verb is not main])
             predicate = self.predicate(verb, head, plain=True)
             who = noun in PEOPLE and self.chance(0.6)
             return SubjectRelative(predicate, "who" if who else "that", head)
@@ -456,7 +455,7 @@ class Grammar:
     def places_of(self, noun: Noun) -> Weighted[tuple[str, str]]:
         if noun in ANIMATE:
             return PLACES_OF_CREATURES if noun in PEOPLE else PLACES_OF_ANIMALS
-        if "portable" in noun.tags and "container" not in noun.tags:
+        if not noun.tags.isdisjoint(("portable", "text")) and "container" not in noun.tags:
             return PLACES_OF_SMALL_THINGS
         if not noun.tags.isdisjoint(("food", "drink", "container")):
             return PLACES_OF_MEALS
@@ -469,7 +468,8 @@ class Grammar:
 
     def ground(self, preposition: str, nouns: Sequence[Noun]) -> Prepositional:
         """A place to be in, at or go to is mostly one; there is no indefinite plural, for
-        "près de maisons" and "aller à des hôtels" are heard, but not first."""
+        "près de maisons" and "aller à des hôtels" are heard, but not first.
+        """
         plural = 0.15 if preposition in ("in", "at", "to") else 0.45
         phrase = self.noun_phrase(nouns, PLACE_DETERMINERS, plural)
         if phrase.determiner is SOME and phrase.plural:
@@ -494,10 +494,6 @@ class Grammar:
         self.set_tense(predicate, subject, asked)
         if verb is BE:
             self.set_complement(predicate, subject)
-            if predicate.tense == FUTURE or predicate.modal is not None:
-                if isinstance(predicate.complement, Adjective):
-                    if predicate.complement not in PASSING:  # "he must be white"
-                        predicate.tense, predicate.modal = PRESENT, None
         else:
             if verb.objects and asked != "what":
                 predicate.object = self.object(verb, subject, negation, plain)
@@ -536,7 +532,8 @@ class Grammar:
         animate = noun is None or noun in ANIMATE
         share = self.random()
         if share < 0.1 and animate:
-            predicate.complement = Afraid(self.noun_phrase(ANIMATE, DEFINITE_DETERMINERS))
+            feared = tuple(other for other in ANIMATE if other is not noun)
+            predicate.complement = Afraid(self.noun_phrase(feared, DEFINITE_DETERMINERS))
             return
         placed = noun is not None and isinstance(subject.modifier, Prepositional)
         if share > 0.28 or placed or (noun is not None and "part" in noun.tags):
@@ -544,12 +541,21 @@ class Grammar:
         if predicate.complement is None:
             table = self.places_of(noun) if noun is not None else PLACES_OF_CREATURES
             predicate.complement = self.place(table, noun)
+        elif predicate.complement not in PASSING:
+            # what lasts is now or was: "he must be old" and "he is never old" are left out
+            if predicate.tense == FUTURE or predicate.modal is not None:
+                predicate.tense, predicate.modal = PRESENT, None
+            if predicate.negation:
+                predicate.negation = "not"
 
     def object(self, verb: Verb, subject: Nominal, negation: str, plain: bool) -> Nominal:
         if verb in (SEE, LIKE) and self.chance(0.4):
             return self.choice(OBJECT_PRONOUNS[subject.row])
+        nouns = OBJECTS[verb]
+        if isinstance(subject, NounPhrase) and subject.noun in nouns:  # "the cats see the cat"
+            nouns = tuple(noun for noun in nouns if noun is not subject.noun)
         phrase = self.noun_phrase(
-            OBJECTS[verb], DEFINITE_DETERMINERS if verb is LIKE else OBJECT_DETERMINERS
+            nouns, DEFINITE_DETERMINERS if verb is LIKE else OBJECT_DETERMINERS
         )
         if negation and phrase.determiner is None:  # "he does not see two dogs"
             phrase.number, phrase.determiner = None, SOME
@@ -589,12 +595,11 @@ class Grammar:
     def set_time(self, predicate: Predicate, subject: Nominal, plain: bool) -> None:
         """ "often", or a time that goes with the tense, where the predicate may change in time."""
         verb, tense, complement = predicate.verb, predicate.tense, predicate.complement
-        lasting = complement not in PASSING if isinstance(complement, Adjective) else (
-            verb.state and verb is not BE
-        )
-        if predicate.negation == "never" or lasting or predicate.modal not in (None, CAN, MUST):
-            return
-        if verb is FALL and tense == PRESENT:
+        if isinstance(complement, Adjective):
+            lasting = complement not in PASSING
+        else:
+            lasting = (verb.state and verb is not BE) or (verb is FALL and tense == PRESENT)
+        if lasting or predicate.negation == "never" or predicate.modal not in (None, CAN, MUST):
             return
         if tense == PRESENT and predicate.modal is None and not predicate.negation:
             if self.chance(0.12):

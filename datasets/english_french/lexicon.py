@@ -108,35 +108,35 @@ hungry          avoir/faim      predicate   hunger    person animal
 thirsty         avoir/soif      predicate   thirst    person animal
 """
 
-# English base, past, participle | French infinitive | subject | direct object | what goes with it.
+# English base, past, participle | French infinitive | subject | direct object | what follows.
 # The last column names the phrase that must or may follow. "state" verbs tell the past in the
 # imparfait and have no progressive; "être" is the auxiliary of the passé composé.
 VERB_TABLE = """
-eat ate eaten           | manger    | person animal       | food                           |
-drink drank drunk       | boire     | person              | drink                          |
-read read read          | lire      | person              | text                           |
-write wrote written     | écrire    | person              | written                        |
-see saw seen            | voir      | person animal       | person animal thing place text |
-buy bought bought       | acheter   | person              | thing food animal              |
-sell sold sold          | vendre    | person              | thing food animal              |
-open opened opened      | ouvrir    | person              | openable                       |
-take took taken         | prendre   | person              | portable                       |
-choose chose chosen     | choisir   | person              | thing text animal              |
-make made made          | faire     | person              | made                           |
-put put put             | mettre    | person              | portable                       | on
-give gave given         | donner    | person              | portable                       | to
-sleep slept slept       | dormir    | person animal       |                                |
-play played played      | jouer     | person animal       |                                | with
-go went gone            | aller     | person              |                                | goal être
-arrive arrived arrived  | arriver   | person              |                                | at être
-leave left left         | partir    | person animal       |                                | with être
-fall fell fallen        | tomber    | person animal thing |                                | être
-have had had            | avoir     | person              | portable thing animal          | state
-want wanted wanted      | vouloir   | person              | portable thing food            | state
-like liked liked        | aimer     | person              | person animal place food drink | state
-be                      | être      |                     |                                | state
-can                     | pouvoir   |                     |                                |
-must                    | devoir    |                     |                                |
+eat ate eaten          | manger  | person animal       | food                           |
+drink drank drunk      | boire   | person              | drink                          |
+read read read         | lire    | person              | text                           |
+write wrote written    | écrire  | person              | written                        |
+see saw seen           | voir    | person animal       | person animal thing place text |
+buy bought bought      | acheter | person              | thing food animal              |
+sell sold sold         | vendre  | person              | thing food animal              |
+open opened opened     | ouvrir  | person              | openable                       |
+take took taken        | prendre | person              | portable                       |
+choose chose chosen    | choisir | person              | thing text animal              |
+make made made         | faire   | person              | made                           |
+put put put            | mettre  | person              | portable                       | on
+give gave given        | donner  | person              | portable                       | to
+sleep slept slept      | dormir  | person animal       |                                |
+play played played     | jouer   | person animal       |                                | with
+go went gone           | aller   | person              |                                | goal être
+arrive arrived arrived | arriver | person              |                                | at être
+leave left left        | partir  | person animal       |                                | with être
+fall fell fallen       | tomber  | person animal thing |                                | être
+have had had           | avoir   | person              | portable thing animal          | state
+want wanted wanted     | vouloir | person              | portable thing food            | state
+like liked liked       | aimer   | person              | person animal place food drink | state
+be                     | être    |                     |                                | state
+can                    | pouvoir |                     |                                |
+must                   | devoir  |                     |                                |
 """
 
 # The key is the English words; "to/of" is the "to" that is "de": "the key to the door".

@@ -241,10 +241,6 @@ def french_subject(nominal: Nominal) -> list[str]:
     return [nominal.french] if isinstance(nominal, Pronoun) else nominal.french()
 
 
-def is_third_singular(subject: Nominal) -> bool:
-    return subject.row == IL
-
-
 @dataclass(eq=False, slots=True)
 class Afraid:
     """ "afraid of the cat": "peur de le chat", with avoir for be."""
@@ -282,7 +278,7 @@ class Predicate:
 
         "do" comes in where a question or "not" needs an auxiliary and there is no other.
         """
-        verb, third = self.verb, is_third_singular(subject)
+        verb, third = self.verb, subject.row == IL
         chain: list[str] = []  # the infinitive after "wants to", "is going to"
         if self.modal is not None:
             if self.modal.base in ("can", "must"):
@@ -427,7 +423,8 @@ class Statement:
 
     def agrees_at_a_distance(self) -> bool:
         """Whether the verb stands at least four words after its subject's noun, past a noun that
-        would have given it another French form: other number, or other gender where it shows."""
+        would have given it another French form: other number, or other gender where it shows.
+        """
         subject = self.subject
         if subject.modifier is None or isinstance(subject.modifier, Owner):
             return False
@@ -500,7 +497,8 @@ class Question:
 @dataclass(eq=False, slots=True)
 class ObjectQuestion:
     """ "How many apples did the boy eat?": "Combien de pommes est-ce que le garçon a mangées ?";
-    "which hat": "quel chapeau". The participle agrees with what is asked for."""
+    "which hat": "quel chapeau". The participle agrees with what is asked for.
+    """
 
     word: str  # "how many" or "which"
     asked: NounPhrase

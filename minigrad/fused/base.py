@@ -10,9 +10,10 @@ from ..tensor import Tensor
 class Fused(Op):
     """An op that needs loops or scratch memory.
 
-    `compose` says the same in primitives: it is what learners read, the oracle of the tests, and the way that
-    `create_graph` takes. So each fused op has one hand-written derivative and never a second. Every gradient
-    that `backward` returns must be a new array, and nothing saved may be destroyed: it may be called twice.
+    `compose` says the same in primitives: it is what learners read, the oracle of the tests, and
+    the way that `create_graph` takes. So each fused op has one hand-written derivative and never a
+    second. Every gradient that `backward` returns must be a new array, and nothing saved may be
+    destroyed: it may be called twice.
     """
 
     fresh = True

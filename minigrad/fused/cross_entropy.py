@@ -1,4 +1,6 @@
-"""Softmax and cross-entropy in one op, from logits, so that no probability is ever rounded to zero before its log."""
+"""Softmax and cross-entropy in one op, from logits, so that no probability is ever rounded to zero
+before its log.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ from .base import Fused
 class CrossEntropy(Fused):
     """Loss of each row: ln Σ eˣ - x[target], with label smoothing ε of Szegedy et al. 2016.
 
-    x (N, V) -> (N,); a row whose target is `ignore_index` has loss 0 and no gradient.
-    With smoothing:  (1 - ε) (lse - x[target]) + ε (lse - mean x),  dx = softmax x - (1 - ε) onehot - ε / V
+    x (N, V) -> (N,); a row whose target is `ignore_index` has loss 0 and no gradient. With
+    smoothing:  (1 - ε) (lse - x[target]) + ε (lse - mean x),  dx = softmax x - (1 - ε) onehot - ε /
+    V
     """
 
     def prepare(self, xp, V):

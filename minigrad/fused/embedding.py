@@ -7,7 +7,9 @@ from .base import Fused
 
 
 class Embedding(Fused):
-    """y = weight[ids]: weight (V, D), ids of any shape S -> (*S, D); row `padding_idx` gets no gradient."""
+    """y = weight[ids]: weight (V, D), ids of any shape S -> (*S, D); row `padding_idx` gets no
+    gradient.
+    """
 
     def compose(self, weight):
         if self.padding_idx is None:

@@ -1,25 +1,26 @@
 """The LSTM over a whole sequence as one op.
 
-Inside, arrays are feature-major: gates × time × batch. The recurrent product `U @ h` with the batch last is 1.2 to
-1.6 times faster in OpenBLAS than `h @ Uᵀ`, and each gate is one contiguous block.
+Inside, arrays are feature-major: gates × time × batch. The recurrent product `U @ h` with the batch
+last is 1.2 to 1.6 times faster in OpenBLAS than `h @ Uᵀ`, and each gate is one contiguous block.
 """
 
 from __future__ import annotations
 
-import numpy as np
 
 from .. import ops
 from .base import Fused
 
 
 class LSTM(Fused):
-    """Hidden states of a sequence, and the last hidden and cell state (Hochreiter & Schmidhuber 1997; Gers 2000).
+    """Hidden states of a sequence, and the last hidden and cell state (Hochreiter & Schmidhuber
+    1997; Gers 2000).
 
-    inputs   xs (T, B, I), h (B, H), c (B, H), w_ih (4H, I), w_hh (4H, H), b (4H), gates in the order i, f, g, o
-    outputs  hs (T, B, H), h (B, H), c (B, H)
+    inputs   xs (T, B, I), h (B, H), c (B, H), w_ih (4H, I), w_hh (4H, H), b (4H), gates in the
+    order i, f, g, o outputs  hs (T, B, H), h (B, H), c (B, H)
 
-    `reverse` runs from the last step to the first. `active` (T, B), bool, or None: where it is false the state
-    stays as it was and the output is zero, so that both directions begin and end at real tokens.
+    `reverse` runs from the last step to the first. `active` (T, B), bool, or None: where it is
+    false the state stays as it was and the output is zero, so that both directions begin and end at
+    real tokens.
     """
 
     def compose(self, xs, h, c, w_ih, w_hh, b):
@@ -43,14 +44,16 @@ class LSTM(Fused):
         return range(T - 1, -1, -1) if self.reverse else range(T)
 
     def idle_steps(self):
-        """For each step the columns that must not move, or None: most steps of a batch have none."""
+        """For each step the columns that must not move, or None: most steps have none."""
         if self.active is None:
             return None
         full = self.active.all(axis=1).tolist()
         return [None if full[t] else ~self.active[t] for t in range(len(full))]
 
     def folded(self, w):
-        """Rows in the order i, f, o, g with i, f, o halved: σ(a) = ½ tanh(½ a) + ½, so one tanh serves all gates."""
+        """Rows in the order i, f, o, g with i, f, o halved: σ(a) = ½ tanh(½ a) + ½, so one tanh
+        serves all gates.
+        """
         H = w.shape[0] // 4
         out = self.xp.empty_like(w)
         self.xp.multiply(w[: 2 * H], 0.5, out=out[: 2 * H])
@@ -72,7 +75,8 @@ class LSTM(Fused):
         )  # (4H, TB): all steps in one product
         from_x = from_x.reshape(4 * H, T, B)
         from_x += self.folded(b)[:, None, None]
-        # inference keeps one step, training keeps all: gates (i, f, o, g), cells before and tanh of cells after
+        # inference keeps one step, training keeps all: gates (i, f, o, g), cells before and tanh of
+        # cells after
         kept = T if self.recorded else 1
         gates = xp.empty((kept, 4 * H, B), xs.dtype)
         cells = xp.empty((kept + 1, H, B), xs.dtype)
@@ -111,7 +115,9 @@ class LSTM(Fused):
         return hs, h.T.copy(), c.T.copy()
 
     def clean(self, xs):
-        """Inputs with zeros where nothing is active: 0 × NaN of a padded row would spoil the weight gradients."""
+        """Inputs with zeros where nothing is active: 0 × NaN of a padded row would spoil the weight
+        gradients.
+        """
         return (
             xs
             if self.active is None
@@ -175,7 +181,9 @@ class LSTM(Fused):
 
 
 def lstm(xs, h, c, w_ih, w_hh, b, *, active=None, reverse=False):
-    """One layer in one direction: see `LSTM` for the shapes. Raises RuntimeError for shapes that do not fit."""
+    """One layer in one direction: see `LSTM` for the shapes. Raises RuntimeError for shapes that do
+    not fit.
+    """
     T, B, I = xs.shape
     H = h.shape[1]
     expected = {"h": (B, H), "c": (B, H), "w_ih": (4 * H, I), "w_hh": (4 * H, H), "b": (4 * H,)}

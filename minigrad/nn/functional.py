@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import fused, ops
 from ..backend import CPU, backend_of
-from ..ops import log_softmax, relu, sigmoid, softmax, tanh  # noqa: F401  the same names as in PyTorch
+from ..ops import log_softmax, relu, sigmoid, softmax, tanh  # noqa: F401  PyTorch's names
 from ..ops.random import Generator, rand
 from ..tensor import Tensor
 
@@ -59,7 +59,7 @@ def embedding(ids: Tensor, weight: Tensor, padding_idx: int | None = None) -> Te
 def dropout(
     x: Tensor, p: float = 0.5, training: bool = True, generator: Generator | None = None
 ) -> Tensor:
-    """Each element zero with probability p, the others divided by 1 - p (Srivastava et al. 2014)."""
+    """Each element 0 with probability p, the others divided by 1 - p (Srivastava et al. 2014)."""
     check_probability(p)
     if not training or p == 0:
         return x
@@ -94,8 +94,8 @@ def cross_entropy(
 ) -> Tensor:
     """Softmax cross-entropy from logits (N, V), or (V,), against class indices (N,), or a scalar.
 
-    Rows whose target is `ignore_index` count neither in the sum nor in the mean; a mean over no row is NaN, as in
-    PyTorch. Raises IndexError for a class outside 0 to V - 1.
+    Rows whose target is `ignore_index` count neither in the sum nor in the mean; a mean over no row
+    is NaN, as in PyTorch. Raises IndexError for a class outside 0 to V - 1.
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing {label_smoothing}: expected a number from 0 to 1")
@@ -106,8 +106,8 @@ def cross_entropy(
         return loss.reshape(()) if reduction == "none" else loss
     if input.ndim != 2 or target.ndim != 1 or input.shape[0] != target.shape[0]:
         raise RuntimeError(
-            f"cross_entropy takes logits (N, V) and targets (N,), got {tuple(input.shape)} and {tuple(target.shape)}: "
-            "flatten the other dimensions first"
+            "cross_entropy takes logits (N, V) and targets (N,), "
+            f"got {tuple(input.shape)} and {tuple(target.shape)}: flatten the other dimensions"
         )
     ids = ids_of(target, "cross_entropy targets", input.shape[1], ignore_index)
     losses = fused.cross_entropy(input, ids, ignore_index, label_smoothing)

@@ -1,4 +1,6 @@
-"""Initialisers: fill a tensor in place and return it. Numbers are drawn on the host, the same on every device."""
+"""Initialisers: fill a tensor in place and return it. Numbers are drawn on the host, the same on
+every device.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,7 @@ def ones_(x: Tensor) -> Tensor:
 
 
 def eye_(x: Tensor) -> Tensor:
-    """The identity: with relu, the start of Le, Jaitly & Hinton 2015 for plain recurrent networks."""
+    """The identity: with relu, the start of plain recurrent networks in Le et al. 2015."""
     if x.ndim != 2:
         raise ValueError(f"the identity needs 2 dimensions, this tensor has shape {tuple(x.shape)}")
     return _fill(x, np.eye(*x.shape))
@@ -103,10 +105,13 @@ def kaiming_normal_(x, a=0.0, mode="fan_in", nonlinearity="leaky_relu", generato
 
 
 def orthogonal_(x: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Rows or columns orthonormal, times gain (Saxe et al. 2013): a recurrent product keeps its norm."""
+    """Rows or columns orthonormal, times gain (Saxe et al. 2013): a recurrent product keeps its
+    norm.
+    """
     if x.ndim < 2:
         raise ValueError(
-            f"an orthogonal matrix needs at least 2 dimensions, this tensor has shape {tuple(x.shape)}"
+            "an orthogonal matrix needs at least 2 dimensions, "
+            f"this tensor has shape {tuple(x.shape)}"
         )
     rows, cols = x.shape[0], math.prod(x.shape[1:])
     q, r = np.linalg.qr(_rng(generator).standard_normal((max(rows, cols), min(rows, cols))))
@@ -117,7 +122,8 @@ def orthogonal_(x: Tensor, gain: float = 1.0, generator: Generator | None = None
 def forget_bias_(rnn: object, value: float = 1.0) -> object:
     """The forget gate's bias of every layer of an LSTM, once although there are two bias vectors.
 
-    A gate that begins open lets gradients through from the first step on (Gers et al. 2000; Jozefowicz et al. 2015).
+    A gate that begins open lets gradients through from the first step on (Gers et al. 2000;
+    Jozefowicz et al. 2015).
     """
     for name, p in rnn.named_parameters():
         if "bias_ih" in name or "bias_hh" in name:

@@ -14,7 +14,9 @@ from .module import Module, Parameter
 
 
 class Linear(Module):
-    """y = x Wᵀ + b: (..., in_features) -> (..., out_features); W and b start uniform in ±1/√in_features."""
+    """y = x Wᵀ + b: (..., in_features) -> (..., out_features); W and b start uniform in
+    ±1/√in_features.
+    """
 
     def __init__(
         self,
@@ -39,7 +41,8 @@ class Linear(Module):
         return F.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
+        return f"{sizes}, bias={self.bias is not None}"
 
 
 class Embedding(Module):
@@ -85,7 +88,9 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """In training each element is zero with probability p, the others divided by 1 - p; else the identity."""
+    """In training each element is zero with probability p, the others divided by 1 - p; else the
+    identity.
+    """
 
     def __init__(self, p: float = 0.5, *, generator: Generator | None = None):
         super().__init__()

@@ -49,7 +49,8 @@ class Module:
         setattr(self, name, tensor)
         self._buffers.add(name)
 
-    # walking the tree: attributes keep their order of assignment, so nothing needs to be stored twice
+    # walking the tree: attributes keep their order of assignment, so nothing needs to be stored
+    # twice
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         for name, value in vars(self).items():
@@ -110,7 +111,7 @@ class Module:
         return self
 
     def to(self, *targets: Any, device: str | None = None, dtype: Any = None) -> Module:
-        """Move or convert all parameters and buffers in place; the Parameter objects stay the same."""
+        """Move or convert all parameters and buffers; the Parameter objects stay the same."""
         for _, x in [*self.named_parameters(), *self.named_buffers()]:
             x.array = x.detach().to(*targets, device=device, dtype=dtype).array
             x.changed()
@@ -125,14 +126,18 @@ class Module:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and buffers under their dotted names, sharing memory with the module."""
-        wanted = lambda module, name, value: isinstance(value, Parameter) or name in module._buffers  # noqa: E731
+
+        def wanted(module: Module, name: str, value: Any) -> bool:
+            return isinstance(value, Parameter) or name in module._buffers
+
         return {name: x.detach() for name, x in self._named_tensors(wanted)}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Copy values in, onto each parameter's device and dtype; nothing is changed if anything does not fit.
+        """Copy values in, onto each parameter's device and dtype; nothing is changed if anything
+        does not fit.
 
-        Raises RuntimeError with the missing, unexpected and wrongly shaped names. `strict=False` ignores
-        missing and unexpected names.
+        Raises RuntimeError with the missing, unexpected and wrongly shaped names. `strict=False`
+        ignores missing and unexpected names.
         """
         own = self.state_dict()
         missing = [name for name in own if name not in state]

@@ -20,12 +20,13 @@ from .module import Module, Parameter
 class LSTM(Module):
     """A stack of LSTM layers (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000).
 
-    The call takes x (T, B, input_size), or (B, T, input_size) with batch_first, or (T, input_size) for one
-    sequence, and optionally (h_0, c_0), each (num_layers * directions, B, hidden_size). It returns the hidden states
-    of the last layer (T, B, directions * hidden_size) and (h_n, c_n) shaped like (h_0, c_0).
+    The call takes x (T, B, input_size), or (B, T, input_size) with batch_first, or (T, input_size)
+    for one sequence, and optionally (h_0, c_0), each (num_layers * directions, B, hidden_size). It
+    returns the hidden states of the last layer (T, B, directions * hidden_size) and (h_n, c_n)
+    shaped like (h_0, c_0).
 
-    `lengths`, B integers from 0 to T in any order: the state that comes out is the one at each sentence's last
-    token, the backward direction begins there, and outputs beyond it are zero.
+    `lengths`, B integers from 0 to T in any order: the state that comes out is the one at each
+    sentence's last token, the backward direction begins there, and outputs beyond it are zero.
     `forget_bias` sets the forget gates' bias; None leaves it as PyTorch starts it.
     """
 
@@ -162,14 +163,15 @@ class LSTM(Module):
 
 
 def active_steps(lengths: Any, T: int, like: Tensor) -> Any:
-    """Lengths as a bool array (T, B), true at real tokens; None when no sentence is shorter than T."""
+    """Lengths as a bool array (T, B), true at real tokens; None when all are T."""
     if lengths is None:
         return None
     lengths = lengths.numpy_copy() if isinstance(lengths, Tensor) else np.asarray(lengths)
     B = like.shape[1]
     if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
         raise RuntimeError(
-            f"lengths must be {B} integers, one for each sentence, got {lengths.dtype} {lengths.shape}"
+            f"lengths must be {B} integers, one for each sentence, "
+            f"got {lengths.dtype} {lengths.shape}"
         )
     if B and not 0 <= lengths.min() <= lengths.max() <= T:
         raise RuntimeError(

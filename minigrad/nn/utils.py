@@ -28,9 +28,10 @@ def clip_grad_norm_(
 ) -> float:
     """Scale all gradients so that their common norm is at most `max_norm` (Pascanu et al. 2013).
 
-    Returns the norm before clipping. A norm that is NaN or infinite raises RuntimeError and changes nothing: every
-    comparison with NaN is false, so it would walk through. With `error_if_nonfinite=False` the gradients stay as they
-    are and the caller must look at the returned norm before it steps.
+    Returns the norm before clipping. A norm that is NaN or infinite raises RuntimeError and changes
+    nothing: every comparison with NaN is false, so it would walk through. With
+    `error_if_nonfinite=False` the gradients stay as they are and the caller must look at the
+    returned norm before it steps.
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm is {max_norm}, expected a positive number")
@@ -40,7 +41,7 @@ def clip_grad_norm_(
     if not math.isfinite(norm):
         if error_if_nonfinite:
             raise RuntimeError(
-                f"the norm of the gradients is {norm}: nothing was clipped, and no step should be taken"
+                f"the norm of the gradients is {norm}: nothing was clipped; take no step"
             )
         return norm
     if norm > max_norm:

@@ -1,4 +1,6 @@
-"""The primitives, one family a file. Every function takes Tensors, or arrays alone and then returns arrays."""
+"""The primitives, one family a file. Every function takes Tensors, or arrays alone and then returns
+arrays.
+"""
 
 # PyTorch's names shadow built-ins here, and only here: the modules themselves write sum_, max_, ...
 from .convert import cast, clone, to_device

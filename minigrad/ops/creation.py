@@ -1,4 +1,4 @@
-"""Where Tensors are born: from data, filled, or counted. Floats are float32 unless asked otherwise."""
+"""Where Tensors are born: from data, filled, or counted; float32 unless asked otherwise."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
             dtype = np.float32
     if host.dtype.kind not in "fiub":
         raise TypeError(
-            f"cannot make a tensor of {host.dtype}: expected numbers or nested lists of equal lengths"
+            f"cannot make a tensor of {host.dtype}: "
+            "expected numbers or nested lists of equal lengths"
         )
     return _made(np.array(host, dtype=dtype), device, requires_grad)
 

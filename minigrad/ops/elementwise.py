@@ -18,7 +18,8 @@ _NUMBERS = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.fl
 
 
 def result_type(*operands: Any) -> np.dtype:
-    """PyTorch's rule: arrays outrank 0-d arrays, those outrank numbers, unless the lower has the higher kind.
+    """PyTorch's rule: arrays outrank 0-d arrays, those outrank numbers, unless the lower has the
+    higher kind.
 
     The kinds are bool < integer < float. NumPy alone would make float64 of int64 with float32.
     """

@@ -26,11 +26,14 @@ def sum_to_shape(x, shape):
 
 
 def matmul(a, b):
-    """The matrix product; a vector on the left is a row, on the right a column, and its dimension goes again."""
+    """The matrix product; a vector on the left is a row, on the right a column, and its dimension
+    goes again.
+    """
     x, y = raw(a), raw(b)
     if not x.ndim or not y.ndim:
         raise RuntimeError(
-            f"matmul of shapes {x.shape} and {y.shape}: both need at least 1 dimension; use * for scalars"
+            f"matmul of shapes {x.shape} and {y.shape}: both need at least 1 dimension; "
+            "use * for scalars"
         )
     if x.dtype != y.dtype:
         raise RuntimeError(f"matmul of {x.dtype} and {y.dtype}: convert one with .to(dtype=...)")

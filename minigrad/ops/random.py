@@ -1,4 +1,6 @@
-"""Random Tensors, drawn on the host from an explicit generator, so that every device sees the same numbers."""
+"""Random Tensors, drawn on the host from an explicit generator, so that every device sees the same
+numbers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Reductions. `dim` is None (all dimensions), one dimension or several; `keepdim` keeps them with size 1."""
+"""Reductions. `dim` is None (all dimensions), one dimension or several; `keepdim` keeps them with
+size 1.
+"""
 
 from __future__ import annotations
 
@@ -185,13 +187,17 @@ def amin(x, dim=None, keepdim=False, **names):
 
 
 def max_(x, dim=None, keepdim=False, **names):
-    """The largest element; with `dim` a tensor, values and indices; with a second tensor the elementwise maximum."""
+    """The largest element; with `dim` a tensor, values and indices; with a second tensor the
+    elementwise maximum.
+    """
     dim, keepdim = _named(dim, keepdim, **names)
     return _extremum(x, dim, keepdim, ew.maximum, amax, argmax)
 
 
 def min_(x, dim=None, keepdim=False, **names):
-    """The smallest element; with `dim` a tensor, values and indices; with a second tensor the elementwise minimum."""
+    """The smallest element; with `dim` a tensor, values and indices; with a second tensor the
+    elementwise minimum.
+    """
     dim, keepdim = _named(dim, keepdim, **names)
     return _extremum(x, dim, keepdim, ew.minimum, amin, argmin)
 

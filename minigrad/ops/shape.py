@@ -79,14 +79,17 @@ class Stack(Op):
 
 
 class Split(Op):
-    """One array cut along `dim` into pieces of the given sizes: one op, so one gradient array for all pieces"""
+    """One array cut along `dim` into pieces of the given sizes: one op, so one gradient array for
+    all pieces
+    """
 
     view = True
 
     def forward(self, x):
         if sum(self.sizes) != x.shape[self.dim]:
             raise RuntimeError(
-                f"sizes {self.sizes} do not add up to {x.shape[self.dim]}, the size of dim {self.dim}"
+                f"sizes {self.sizes} do not add up to {x.shape[self.dim]}, "
+                f"the size of dimension {self.dim}"
             )
         pieces, start = [], 0
         for size in self.sizes:

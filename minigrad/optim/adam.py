@@ -7,7 +7,9 @@ from .optimizer import Optimizer
 
 
 class Adam(Optimizer):
-    """Steps by the ratio of the gradient's mean to its root mean square, both debiased (Kingma & Ba 2015)."""
+    """Steps by the ratio of the gradient's mean to its root mean square, both debiased (Kingma & Ba
+    2015).
+    """
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)

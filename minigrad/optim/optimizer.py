@@ -15,7 +15,8 @@ from ..tensor import Tensor
 class Optimizer:
     """Base of all optimizers. A subclass gives `update`, the rule for one parameter.
 
-    `params` is an iterable of Tensors, or of dicts {"params": ..., option: value} with options of their own.
+    `params` is an iterable of Tensors, or of dicts {"params": ..., option: value} with options of
+    their own.
     """
 
     def __init__(self, params: Iterable[Any], **defaults: Any):
@@ -80,7 +81,9 @@ class Optimizer:
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """State and options, parameters by number, arrays on the host: plain data, ready to be stored."""
+        """State and options, parameters by number, arrays on the host: plain data, ready to be
+        stored.
+        """
         numbers = {
             id(p): n for n, p in enumerate(p for g in self.param_groups for p in g["params"])
         }
@@ -97,7 +100,7 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a `state_dict` of an optimizer over the same parameters in the same order."""
+        """Continue from a `state_dict` of an optimizer over the same parameters in order."""
         groups = state_dict["param_groups"]
         sizes, own = (
             [len(g["params"]) for g in groups],
@@ -116,7 +119,8 @@ class Optimizer:
                 if isinstance(value, np.ndarray):
                     if value.shape != p.shape:
                         raise ValueError(
-                            f"state {name!r} has shape {value.shape}, its parameter {tuple(p.shape)}"
+                            f"state {name!r} has shape {value.shape}, "
+                            f"its parameter {tuple(p.shape)}"
                         )
                     value = Tensor(value.copy()).to(p.device).array
                 state[p][name] = value

@@ -4,7 +4,9 @@ from .optimizer import Optimizer
 
 
 class SGD(Optimizer):
-    """x ← x - lr v with v ← momentum v + (1 - dampening) g; the first v is g (Sutskever et al. 2013 for Nesterov)."""
+    """x ← x - lr v with v ← momentum v + (1 - dampening) g; the first v is g (Sutskever et al. 2013
+    for Nesterov).
+    """
 
     def __init__(
         self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False

@@ -1,0 +1,42 @@
+# `make train` and `make test` need Python 3.10 or newer and nothing else.
+PYTHON ?= python3
+VENV = .venv
+RUN = $(VENV)/bin/python
+# installing is skipped while setup.cfg is as it was
+SCRIPTS = $(VENV)/.scripts
+TEST = $(VENV)/.test
+PARITY = $(VENV)/.parity
+
+.PHONY: train test lint parity clean
+
+train: $(SCRIPTS)
+	$(RUN) train_seq2seq.py $(ARGS)
+
+test: $(TEST)
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(TEST)
+	$(RUN) -m flake8
+
+# holds minigrad against PyTorch, which must be there
+parity: $(PARITY)
+	MINIGRAD_REQUIRE_TORCH=1 $(RUN) -m pytest tests/parity $(ARGS)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'minigrad needs Python 3.10 or newer')"
+	$(PYTHON) -m venv $(VENV)
+
+$(SCRIPTS): $(VENV)/bin/python setup.cfg
+	$(RUN) -m pip install --quiet --editable ".[scripts]"
+	touch $@
+
+$(TEST): $(VENV)/bin/python setup.cfg
+	$(RUN) -m pip install --quiet --editable ".[test]"
+	touch $@
+
+$(PARITY): $(TEST) setup.cfg
+	$(RUN) -m pip install --quiet --editable ".[parity]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
