@@ -251,7 +251,14 @@ def train(
                 step += 1
                 optimizer.zero_grad()
                 loss = backward_in_windows(model, batch, args.bptt)
-                norm = nn.utils.clip_grad_norm_(model.parameters(), args.clip_norm)
+                norm = nn.utils.clip_grad_norm_(
+                    model.parameters(), args.clip_norm, error_if_nonfinite=False
+                )
+                if not math.isfinite(norm):
+                    sys.exit(
+                        f"\nerror: the gradient's norm is {norm} at step {step} (epoch {epoch}): "
+                        f"lower --lr or --clip-norm; {run} keeps the epochs before"
+                    )
                 optimizer.step()
                 total += loss * batch.target_tokens
                 tokens += batch.target_tokens
