@@ -1,9 +1,8 @@
-"""Train an LSTM translator: on the built-in English-French corpus, or on sentence pairs of your
-own.
+"""Train an LSTM translator: on the built-in English-French corpus, or on pairs of your own.
 
-python train_seq2seq.py                                    the default translator, a few minutes on
-a CPU python train_seq2seq.py --train-file pairs.tsv             your own corpus: source TAB target
-python train_seq2seq.py --no-attention                     what attention is for
+python train_seq2seq.py                          the default translator, a few minutes on a CPU
+python train_seq2seq.py --train-file pairs.tsv   your own corpus: source TAB target
+python train_seq2seq.py --no-attention           what attention is for
 """
 
 from __future__ import annotations
@@ -19,134 +18,92 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-# ---------------------------------------------------------------------------------------------------
-# arguments
+import numpy as np
+from tqdm import tqdm
+
+import minigrad as mg
+from datasets import Vocabulary, bucketed_batches, tokenize
+from datasets.english_french import english_french
+from datasets.files import CorpusError, read_parallel, read_tsv, split_by_source
+from minigrad import nn, optim
+from minigrad.serialization import write_text
+from models.evaluation import evaluate, teacher_forced
+from models.seq2seq import backward_in_windows
+from models.translator import ModelOptions, Translator
+
+Pairs = list[tuple[str, str]]
 
 
-def number(
-    kind: type, low: float, high: float = math.inf, open_low: bool = False
-) -> Callable[[str], float]:
-    """An argparse type: a number of `kind` in the given range."""
+def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], float]:
+    """An argparse type: a finite number of `kind` from low to high."""
+    name = "whole number" if kind is int else "number"
+    bounds = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
 
     def parse(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a {'whole ' if kind is int else ''}number"
-            ) from None
-        if (
-            not (low < value if open_low else low <= value)
-            or not value <= high
-            or math.isinf(value)
-        ):
-            above = f"more than {low}" if open_low else f"at least {low}"
-            raise argparse.ArgumentTypeError(
-                f"{text} is out of range: {above}" + f", at most {high}" * (high < math.inf)
-            )
+            value = math.nan
+        if not (low <= value <= high and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"{text} given, expected a {name} {bounds}")
         return value
 
     return parse
 
 
 def arguments() -> argparse.ArgumentParser:
-    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-        pass
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    whole, positive = number(int, 1), number(float, 1e-12)
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Formatter)
-    whole, positive = number(int, 1), number(float, 0, open_low=True)
+    def add(group, name, kind, default, meaning, **more):
+        if default is not None:
+            meaning += f" (default: {default})"
+        if kind is not str:
+            more["metavar"] = "N"
+        group.add_argument(name, type=kind, default=default, help=meaning, **more)
 
     data = parser.add_argument_group("data (without files: the built-in English-French corpus)")
     for part, use in (("train", "training"), ("valid", "validation"), ("test", "test")):
-        split_off = (
-            "" if part == "train" else "; split off from training, by source sentence, if not given"
-        )
-        data.add_argument(
-            f"--{part}-file",
-            metavar="TSV",
-            help=f"{use} pairs, source TAB target, UTF-8{split_off}",
-        )
-        data.add_argument(
-            f"--{part}-src", metavar="FILE", help=f"{use} sources, one a line, with --{part}-tgt"
-        )
-        data.add_argument(f"--{part}-tgt", metavar="FILE", help=f"{use} targets, one a line")
-    data.add_argument(
-        "--limit",
-        type=whole,
-        metavar="N",
-        help="training pairs: the first N (built-in: N made, 30000)",
-    )
-    data.add_argument(
-        "--max-length",
-        type=whole,
-        default=50,
-        help="training pairs longer than this, in tokens, are left out",
-    )
-    data.add_argument(
-        "--max-vocabulary",
-        type=whole,
-        default=20000,
-        help="types on each side, the most frequent ones",
-    )
-    data.add_argument("--min-count", type=whole, default=1, help="rarer types become <unk>")
+        tsv = f"{use} pairs, source TAB target, UTF-8"
+        if part != "train":
+            tsv += "; split off from training, by source sentence, if not given"
+        add(data, f"--{part}-file", str, None, tsv, metavar="TSV")
+        add(data, f"--{part}-src", str, None, f"{use} sources, one a line", metavar="FILE")
+        add(data, f"--{part}-tgt", str, None, f"{use} targets, one a line", metavar="FILE")
+    limit = "the first N training pairs (default: all; built-in corpus: 60000 are made)"
+    add(data, "--limit", whole, None, limit)
+    add(data, "--max-length", whole, 50, "longer training pairs, in tokens, are left out")
+    add(data, "--max-vocabulary", whole, 20000, "types on each side, the most frequent ones")
+    add(data, "--min-count", whole, 1, "types seen less often become <unk>")
 
     model = parser.add_argument_group("model")
-    model.add_argument("--embedding-size", type=whole, default=64, help="size of word vectors")
-    model.add_argument(
-        "--hidden-size", type=whole, default=128, help="size of the LSTM state, in each direction"
-    )
-    model.add_argument("--layers", type=whole, default=1, help="LSTM layers in encoder and decoder")
-    model.add_argument(
-        "--dropout",
-        type=number(float, 0, 0.99),
-        default=0.1,
-        help="on embeddings, between layers, on outputs",
-    )
-    model.add_argument(
-        "--no-attention", action="store_true", help="the decoder sees the encoder's last state only"
-    )
+    add(model, "--embedding-size", whole, 64, "size of the word vectors")
+    add(model, "--hidden-size", whole, 128, "size of the LSTM states, in each direction")
+    add(model, "--layers", whole, 1, "LSTM layers in encoder and decoder")
+    dropout = "share of embeddings, states between layers and outputs set to zero"
+    add(model, "--dropout", number(float, 0, 0.99), 0.1, dropout)
+    attention = "the decoder sees the encoder's last state only"
+    model.add_argument("--no-attention", action="store_true", help=attention)
 
     training = parser.add_argument_group("optimisation")
-    training.add_argument(
-        "--epochs", type=whole, default=20, help="at most so many passes over the training pairs"
+    epochs = "passes over the training pairs, at most (default: 6 built-in, 20 on your own)"
+    add(training, "--epochs", whole, None, epochs)
+    add(
+        training, "--patience", whole, 3, "stop after so many epochs without better validation loss"
     )
-    training.add_argument(
-        "--patience",
-        type=whole,
-        default=3,
-        help="stop after so many epochs without a better validation loss",
-    )
-    training.add_argument("--batch-size", type=whole, default=64, help="sentences")
-    training.add_argument(
-        "--lr", type=positive, default=2e-3, help="Adam's learning rate at the start"
-    )
-    training.add_argument(
-        "--schedule",
-        choices=("linear", "constant"),
-        default="linear",
-        help="linear: the learning rate falls to zero at the end of the last epoch",
-    )
-    training.add_argument(
-        "--bptt",
-        type=whole,
-        metavar="K",
-        help="truncate backpropagation to windows of K target steps",
-    )
-    training.add_argument(
-        "--clip-norm", type=positive, default=1.0, help="largest norm of the gradient"
-    )
-    training.add_argument(
-        "--seed",
-        type=number(int, 0),
-        default=0,
-        help="of weights, dropout, order and built-in corpus",
-    )
-    training.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, or auto")
-    training.add_argument(
-        "--out",
-        metavar="DIR",
-        help="a new directory for the run (default: a fresh one under runs/)",
-    )
+    add(training, "--batch-size", whole, 64, "sentences in a batch")
+    add(training, "--lr", positive, 4e-3, "Adam's learning rate at the start")
+    schedule = "linear: the learning rate falls to zero at the end of the last epoch"
+    add(training, "--schedule", str, "linear", schedule, choices=("linear", "constant"))
+    bptt = "truncate backpropagation to windows of K target steps (default: no truncation)"
+    add(training, "--bptt", whole, None, bptt, metavar="K")
+    add(training, "--clip-norm", positive, 1.0, "largest norm of the gradient")
+    add(training, "--seed", number(int, 0), 0, "of weights, dropout, order and built-in corpus")
+    add(training, "--device", str, "cpu", "cpu, cuda, cuda:1, or auto")
+    out = "a new directory for the run (default: a fresh one under runs/)"
+    add(training, "--out", str, None, out, metavar="DIR")
     return parser
 
 
@@ -154,13 +111,14 @@ def check_together(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
     """What no single argument can see; an argument that makes no sense is refused before anything
     is loaded.
     """
+    own = args.train_file or args.train_src
     for part in ("train", "valid", "test"):
         tsv, source, target = (getattr(args, f"{part}_{kind}") for kind in ("file", "src", "tgt"))
         if bool(source) != bool(target):
             parser.error(f"--{part}-src and --{part}-tgt go together")
         if tsv and source:
             parser.error(f"--{part}-file or --{part}-src with --{part}-tgt, not both")
-        if part != "train" and (tsv or source) and not (args.train_file or args.train_src):
+        if part != "train" and (tsv or source) and not own:
             parser.error(
                 f"{part} files need training files: --train-file, or --train-src with --train-tgt"
             )
@@ -168,38 +126,18 @@ def check_together(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
         parser.error(
             f"--out {args.out} exists already; a run is never overwritten: name a new directory"
         )
+    args.epochs = args.epochs or (20 if own else 6)
+    args.limit = args.limit or (None if own else 60000)
     try:
         mg.backend_for(args.device)
     except (ValueError, RuntimeError) as error:
         parser.error(f"--device {args.device}: {error}")
 
 
-if __name__ == "__main__" and {"-h", "--help"} & set(sys.argv):
-    arguments().parse_args()  # help needs none of what follows
-
-import numpy as np  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-import minigrad as mg  # noqa: E402
-from datasets import Vocabulary, bucketed_batches, tokenize  # noqa: E402
-from datasets.english_french import english_french  # noqa: E402
-from datasets.files import CorpusError, read_parallel, read_tsv, split_by_source  # noqa: E402
-from minigrad import nn, optim  # noqa: E402
-from minigrad.serialization import write_text  # noqa: E402
-from models.evaluation import evaluate, teacher_forced  # noqa: E402
-from models.seq2seq import backward_in_windows  # noqa: E402
-from models.translator import ModelOptions, Translator  # noqa: E402
-
-Pairs = list[tuple[str, str]]
-
-# --------------------------------------------------------------------------------------------------------
-# data
-
-
 def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
     """Sentence pairs by split: train, valid, and those to report on."""
     if not (args.train_file or args.train_src):
-        counts = {"train": args.limit or 30000, "valid": 1000, "test": 1000}
+        counts = {"train": args.limit, "valid": 1000, "test": 1000}
         counts |= {"agreement": 500, "longer": 500, "new_pairs": 500}
         return {
             split: [(pair.source, pair.target) for pair in english_french(split, count, args.seed)]
@@ -220,10 +158,6 @@ def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
 
 def not_too_long(pairs: Pairs, limit: int) -> Pairs:
     return [pair for pair in pairs if all(len(tokenize(side)) <= limit for side in pair)]
-
-
-# --------------------------------------------------------------------------------------------------------
-# loop
 
 
 def train(
@@ -293,10 +227,6 @@ def train(
             print(f"no better validation loss for {args.patience} epochs: stopping early")
             break
     translator.load_weights(run / "model.safetensors")
-
-
-# ------------------------------------------------------------------------------------------------------
-# report
 
 
 def report(

@@ -445,15 +445,35 @@ def test_long_sequence_in_pieces_is_the_sequence():
     close(state[1], c, 1e-12)
 
 
-@pytest.mark.parametrize("T, B, I, H", [(1, 1, 1, 1), (5, 1, 3, 4), (4, 3, 2, 1), (1, 3, 2, 4)])
+SIZES_OF_ONE = [(1, 1, 1, 1), (5, 1, 3, 4), (4, 3, 2, 1), (5, 1, 2, 1), (1, 3, 2, 4)]
+
+
+@pytest.mark.parametrize("T, B, I, H", SIZES_OF_ONE)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_sizes_of_one(T, B, I, H, bidirectional):
+@pytest.mark.parametrize("shorter", [None, 1, 3])
+def test_sizes_of_one(T, B, I, H, bidirectional, shorter):
+    """A transpose of an array with a size of 1 is contiguous: a view where a copy was meant."""
     model = model_of(I, H, 2, bidirectional=bidirectional)
     x = random(T, B, I)
-    y, (h, c) = model(x)
-    for actual, e in zip((y, h, c), written_out_stack(model, x.numpy())):
+    lengths = None if shorter is None else [max(T - shorter, 0)] + [T] * (B - 1)
+    y, (h, c) = model(x, lengths=lengths)
+    for actual, e in zip((y, h, c), written_out_stack(model, x.numpy(), lengths)):
         close(actual, e, 1e-12)
-    assert gradcheck(lambda x: model(x)[0], [random(T, B, I, requires_grad=True)])
+    if shorter is None:
+        assert gradcheck(lambda x: model(x)[0], [random(T, B, I, requires_grad=True)])
+
+
+@pytest.mark.parametrize("B, H", [(1, 3), (3, 1), (2, 3)])
+@pytest.mark.parametrize("output", [0, 1, 2])
+def test_changing_an_output_never_changes_a_gradient_silently(output, B, H):
+    xs = arguments(T=4, B=B, H=H)
+    outputs = fused.lstm(*xs)
+    weights = seeds(outputs)
+    expected = mg.grad(outputs, xs, weights, retain_graph=True)
+    with mg.no_grad():
+        outputs[output].mul_(0.0)
+    for actual, e in zip(mg.grad(outputs, xs, weights), expected):
+        close(actual, e, 1e-12)
 
 
 def test_inputs_that_are_views_and_not_contiguous():

@@ -1,0 +1,245 @@
+"""A stand-in for a GPU backend that is stricter than CuPy: what passes on it is clean of NumPy."""
+
+import operator
+
+import numpy as np
+
+import minigrad as mg
+
+_ATTRIBUTES = ("shape", "dtype", "ndim", "size", "strides", "flags", "nbytes", "itemsize")
+_METHODS = (
+    "all any argmax argmin argsort astype copy cumsum max mean min prod ravel repeat reshape sum "
+    "squeeze swapaxes transpose"
+).split()
+_BINARY = "add sub mul truediv floordiv mod pow matmul and or xor".split()
+_COMPARISONS = "eq ne lt le gt ge".split()
+_FUNCTIONS_ON_THE_HOST = ("save", "savez", "load", "array2string", "array_repr", "array_str")
+
+
+class StrictArray:
+    """An array that is no `numpy.ndarray` and never turns into one silently.
+
+    It refuses NumPy arrays as operands and as indices, lists as indices, `__array__`, pickling, and
+    assignment through integer arrays that name an element twice. Everything that must wait for the
+    values (`item`, `float`, `tolist`, a truth value) counts as a download.
+    """
+
+    __array_ufunc__ = None
+    __array_priority__ = 1000
+    __hash__ = None
+
+    def __init__(self, memory):
+        assert type(memory) is np.ndarray, type(memory)
+        self._memory = memory
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("a strict array does not turn into a NumPy array: use Backend.download")
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a strict array cannot be pickled")
+
+    def __repr__(self):
+        return f"StrictArray({self._memory!r})"
+
+    @property
+    def T(self):
+        return wrap(self._memory.T)
+
+    def __len__(self):
+        return len(self._memory)
+
+    def __getitem__(self, index):
+        return wrap(self._memory[unwrap_index(index)])
+
+    def __setitem__(self, index, value):
+        index = unwrap_index(index)
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, np.ndarray) and part.dtype.kind in "iu" for part in parts):
+            met = np.arange(self._memory.size).reshape(self._memory.shape)[index]
+            if np.unique(met).size != met.size:
+                raise ValueError("assignment through an index that names an element twice")
+        self._memory[index] = unwrap(value)
+
+    def _wait(self):
+        STRICT.downloads += 1
+        return self._memory
+
+    def item(self):
+        return self._wait().item()
+
+    def tolist(self):
+        return self._wait().tolist()
+
+    def __float__(self):
+        return float(self._wait().item())
+
+    def __int__(self):
+        return int(self._wait().item())
+
+    def __index__(self):
+        return operator.index(self._wait().item())
+
+    def __bool__(self):
+        return bool(self._wait())
+
+    def __neg__(self):
+        return wrap(-self._memory)
+
+    def __abs__(self):
+        return wrap(abs(self._memory))
+
+    def __invert__(self):
+        return wrap(~self._memory)
+
+
+def _attribute(name):
+    return property(lambda self: getattr(self._memory, name))
+
+
+def _method(name):
+    def method(self, *args, **kwargs):
+        return called(getattr(self._memory, name), args, kwargs)
+
+    return method
+
+
+def _binary(name, reflected):
+    function = getattr(operator, f"__{name}__")
+
+    def apply(self, other):
+        a, b = self._memory, unwrap(other)
+        return wrap(function(b, a) if reflected else function(a, b))
+
+    return apply
+
+
+def _in_place(name):
+    function = getattr(operator, f"__i{name}__")
+
+    def apply(self, other):
+        memory = function(self._memory, unwrap(other))
+        # NumPy makes a scalar of a 0-d array here only if the array was no array at all
+        assert memory is self._memory
+        return self
+
+    return apply
+
+
+for _name in _ATTRIBUTES:
+    setattr(StrictArray, _name, _attribute(_name))
+for _name in _METHODS:
+    setattr(StrictArray, _name, _method(_name))
+for _name in _BINARY:
+    setattr(StrictArray, f"__{_name}__", _binary(_name, reflected=False))
+    setattr(StrictArray, f"__r{_name}__", _binary(_name, reflected=True))
+    setattr(StrictArray, f"__i{_name}__", _in_place(_name))
+for _name in _COMPARISONS:
+    setattr(StrictArray, f"__{_name}__", _binary(_name, reflected=False))
+
+
+def unwrap(x):
+    """The memory of strict arrays, also inside lists and tuples; a NumPy array is an error."""
+    if isinstance(x, StrictArray):
+        return x._memory
+    if isinstance(x, np.ndarray):
+        raise TypeError(f"a NumPy array of shape {x.shape} was given to the strict backend")
+    if isinstance(x, mg.Tensor):
+        raise TypeError("a Tensor was given to the strict backend: expected its array")
+    if isinstance(x, (list, tuple)):
+        return type(x)([unwrap(part) for part in x])
+    return x
+
+
+def unwrap_index(index):
+    if isinstance(index, tuple):
+        return tuple([unwrap_index(part) for part in index])
+    if isinstance(index, list):
+        raise TypeError("a list is no index of a strict array")
+    return unwrap(index)
+
+
+def wrap(x):
+    """NumPy's results as strict arrays; its scalars become 0-d arrays, as on a GPU."""
+    if isinstance(x, np.generic):
+        x = np.asarray(x)
+    if isinstance(x, np.ndarray):
+        return StrictArray(x)
+    return tuple([wrap(part) for part in x]) if type(x) is tuple else x
+
+
+def called(function, args, kwargs):
+    result = function(*unwrap(args), **{name: unwrap(value) for name, value in kwargs.items()})
+    out = kwargs.get("out")
+    return wrap(result) if out is None else out
+
+
+def poisoned(memory):
+    """What no one may read before writing it: NaN, or the largest integer."""
+    memory[...] = np.nan if memory.dtype.kind == "f" else np.array(True) * _most(memory.dtype)
+    return memory
+
+
+def _most(dtype):
+    return True if dtype.kind == "b" else np.iinfo(dtype).max
+
+
+class _Function:
+    """A NumPy function or ufunc on strict arrays; of a ufunc's methods only `at` is there."""
+
+    def __init__(self, function):
+        self.function = function
+        if isinstance(function, np.ufunc):
+            self.at = lambda *args: called(function.at, args, {})
+
+    def __call__(self, *args, **kwargs):
+        return called(self.function, args, kwargs)
+
+
+class _Module:
+    """NumPy's interface on strict arrays."""
+
+    ndarray = StrictArray
+
+    def __getattr__(self, name):
+        found = getattr(np, name)
+        if name in _FUNCTIONS_ON_THE_HOST:
+            raise AttributeError(f"the strict backend has no {name}")
+        if isinstance(found, type) or not callable(found):
+            return found  # dtypes, pi, newaxis
+        return _Function(found)
+
+    def empty(self, shape, dtype=np.float64):
+        return StrictArray(poisoned(np.empty(shape, dtype)))
+
+    def empty_like(self, x, dtype=None):
+        return StrictArray(poisoned(np.empty(x.shape, dtype or x.dtype)))
+
+
+class StrictBackend(mg.Backend):
+    """Device "strict"; counts how often arrays cross the border to the host and back."""
+
+    device = "strict"
+    array_type = StrictArray
+
+    def __init__(self):
+        self.xp = _Module()
+        self.uploads = self.downloads = 0
+
+    def upload(self, array):
+        assert type(array) is np.ndarray, type(array)
+        self.uploads += 1
+        return StrictArray(array.copy())
+
+    def download(self, array):
+        assert type(array) is StrictArray, type(array)
+        self.downloads += 1
+        return array._memory.copy()
+
+    def add_rows(self, shape, ids, rows):
+        table = self.xp.zeros(shape, rows.dtype)
+        self.add_at(table, ids, rows)
+        return table
+
+
+STRICT = StrictBackend()
+mg.register_backend(STRICT)

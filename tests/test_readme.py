@@ -1,0 +1,34 @@
+"""What the README shows is what runs, and what it names is there."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_prints_what_the_readme_says():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (shown,) = re.findall(r"prints\n\n```text\n(.*?)```", README, re.S)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    assert printed.getvalue() == shown
+
+
+def test_every_file_and_option_the_readme_names_exists():
+    for path in re.findall(r"`((?:minigrad|models|datasets|docs|benchmarks)/[\w/.]*)`", README):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"\]\(([\w/.]+)\)", README):
+        assert (ROOT / path).exists(), path
+    script = (ROOT / "train_seq2seq.py").read_text(encoding="utf-8")
+    for option in re.findall(r"train_seq2seq\.py.*? (--[\w-]+)", README):
+        parts = [part + option[len("--train") :] for part in ("--{part}",)]
+        assert f'"{option}"' in script or f'f"{parts[0]}"' in script, option
+
+
+def test_the_readme_calls_what_ci_calls():
+    assert "    make test\n" in README and "    make train\n" in README
+    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
