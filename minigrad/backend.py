@@ -58,45 +58,38 @@ class Backend:
 
 
 class CuPyBackend(Backend):
-    """CuPy on an NVIDIA GPU; `index` is the GPU's number."""
+    """CuPy on NVIDIA GPU number `index`, which becomes CuPy's current device: one GPU a process."""
 
     def __init__(self, index: int = 0):
         self.index = index
         self.device = f"cuda:{index}" if index else "cuda"
-        self.reason: str | None = None
         self.xp = None
         try:
-            self.detect()
-        except (
-            Exception
-        ) as error:  # a missing toolkit raises ImportError, a missing driver RuntimeError
+            self.reason = self.detect()
+        except Exception as error:  # without toolkit an ImportError, without driver a RuntimeError
             self.reason = f"{type(error).__name__}: {error}"
 
-    def detect(self) -> None:
+    def detect(self) -> str | None:
+        """Get ready to compute, or return why that cannot be."""
         if importlib.util.find_spec("cupy") is None:
-            self.reason = (
-                "CuPy is not installed (pip install 'minigrad[cuda12]' or 'minigrad[cuda13]')"
-            )
-            return
+            return "CuPy is not installed (pip install 'minigrad[cuda12]' or 'minigrad[cuda13]')"
         import cupy
 
         if not cupy.cuda.is_available():
-            self.reason = "CuPy is installed but finds no CUDA driver or no GPU"
-            return
+            return "CuPy is installed but finds no CUDA driver or no GPU"
         count = cupy.cuda.runtime.getDeviceCount()
         if self.index >= count:
-            self.reason = f"this machine has {count} GPU(s), numbered from 0"
-            return
-        with cupy.cuda.Device(self.index):
-            cupy.zeros(1).sum().get()  # a driver that is too old fails here and nowhere earlier
+            return f"this machine has {count} GPU(s), numbered from 0"
+        cupy.cuda.Device(self.index).use()
+        cupy.zeros(1).sum().get()  # a driver that is too old fails here and nowhere earlier
         self.xp, self.array_type = cupy, cupy.ndarray
+        return None
 
     def why_unavailable(self) -> str | None:
         return self.reason
 
     def upload(self, array: np.ndarray) -> Any:
-        with self.xp.cuda.Device(self.index):
-            return self.xp.asarray(array)
+        return self.xp.asarray(array)
 
     def download(self, array: Any) -> np.ndarray:
         return array.get()
@@ -141,7 +134,13 @@ def _cuda(name: str) -> Backend:
         raise ValueError(
             f"unknown device {name!r}; known: {', '.join(_BACKENDS)}, cuda, cuda:N, auto"
         )
-    backend = CuPyBackend(int(number or 0))
+    index = int(number or 0)
+    for backend in _BACKENDS.values():
+        if isinstance(backend, CuPyBackend):
+            if backend.index == index:
+                return backend
+            raise RuntimeError(f"{name} was asked for, but this process uses {backend.device}")
+    backend = CuPyBackend(index)
     if backend.why_unavailable() is None:
         register_backend(backend)
     return backend

@@ -151,7 +151,7 @@ class Op:
         )
         self.needs = tuple([slot is not None for slot in self.slots])
         self.metas = tuple([(y.shape, y.dtype) for y in outputs])
-        self.versions = []  # (name, counter, its value now) of what must not change before backward
+        self.versions = {}  # of what must not change before backward: the counter and its value
         keeps = self.keeps_inputs
         if self.variadic:
             keeps = keeps[:-1] + keeps[-1:] * (len(inputs) - len(keeps) + 1)
@@ -159,14 +159,14 @@ class Op:
         for i, (x, array, keep) in enumerate(zip(inputs, arrays, keeps)):
             self.saved_inputs.append(array if keep else None)
             if keep and isinstance(x, Tensor):
-                self.versions.append((f"input {i}", x.version, x.version[0]))
+                self.versions["input", i] = x.version, x.version[0]
         self.saved_outputs = None
         for i, y in enumerate(outputs):
             if y.dtype.kind != "f":
                 continue  # indices, masks: constants
             y.requires_grad, y.creator = True, (self, i)
             if self.keeps_output:
-                self.versions.append((f"output {i}", y.version, y.version[0]))
+                self.versions["output", i] = y.version, y.version[0]
         if self.keeps_output:
             self.saved_outputs = tuple([y.array for y in outputs])
 
@@ -188,25 +188,27 @@ class Op:
 
     def as_tensors(self, ys, inputs):
         """What was saved, as Tensors that stand at the same place of the graph as the originals."""
-        ys = [y if y is None else Tensor(y, creator=(self, i)) for i, y in enumerate(ys)]
-        tensors = []
-        for x, slot in zip(inputs, self.slots):
-            if not is_array(x):
-                tensors.append(x)
-            elif slot is None:
-                tensors.append(Tensor(x))
-            else:
-                owner, index = slot
-                tensors.append(
-                    owner if isinstance(owner, Tensor) else Tensor(x, creator=(owner, index))
-                )
-        return ys, tensors
+
+        def again(kind, i, array, slot):
+            if not is_array(array):
+                return array  # a number, or not kept
+            version = self.versions.get((kind, i), (None,))[0]
+            if slot is None:
+                return Tensor(array, version=version)
+            owner = slot[0]
+            return (
+                owner if isinstance(owner, Tensor) else Tensor(array, creator=slot, version=version)
+            )
+
+        ys = [again("output", i, y, (self, i)) for i, y in enumerate(ys)]
+        xs = [again("input", i, x, slot) for i, (x, slot) in enumerate(zip(inputs, self.slots))]
+        return ys, xs
 
     def check_versions(self) -> None:
-        for name, counter, value in self.versions:
+        for (kind, i), (counter, value) in self.versions.items():
             if counter[0] != value:
                 raise RuntimeError(
-                    f"{type(self).__name__} needs its {name} for the backward pass, but it was "
+                    f"{type(self).__name__} needs its {kind} {i} for the backward pass, but it was "
                     f"changed in place {counter[0] - value} time(s) since; "
                     "change a copy (.clone()) or use the out-of-place form"
                 )

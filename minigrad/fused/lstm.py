@@ -25,8 +25,11 @@ class LSTM(Fused):
 
     def compose(self, xs, h, c, w_ih, w_hh, b):
         hs = [None] * len(xs)
+        if self.active is not None:
+            xs = ops.where(self.active[:, :, None], xs, 0.0)  # NaN in the padding stays there
         for t in self.times(len(xs)):
-            i, f, g, o = ops.chunk(xs[t] @ w_ih.T + h @ w_hh.T + b, 4, dim=1)  # (B, H) each
+            gates = xs[t] @ w_ih.T + h @ w_hh.T + b  # (B, 4H)
+            i, f, g, o = ops.chunk(gates, 4, dim=1)
             c_new = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
             h_new = ops.sigmoid(o) * ops.tanh(c_new)
             if self.active is None:
@@ -109,7 +112,7 @@ class LSTM(Fused):
                 cells[0] = after
         c = cells[step + 1]
         self.kept = (gates, cells, tanhs, states, h0) if self.recorded else None
-        hs = xp.ascontiguousarray(states.transpose(0, 2, 1))  # (T, B, H)
+        hs = states.transpose(0, 2, 1).copy()  # (T, B, H); never a view, even of sizes of 1
         if self.active is not None:
             xp.copyto(hs, 0, where=~self.active[:, :, None])
         return hs, h.T.copy(), c.T.copy()
