@@ -233,11 +233,10 @@ def report(
     args: argparse.Namespace, translator: Translator, splits: dict[str, Pairs], run: Path
 ) -> None:
     """Measure every test split, print a table and ten translations, write results.json."""
-    results, first = {}, []
+    results, translations = {}, {}
     names = [name for name in splits if name not in ("train", "valid")]
     for name in tqdm(names, desc="evaluating", unit="split", dynamic_ncols=True):
-        results[name], translations = evaluate(translator, splits[name], args.batch_size)
-        first = first or translations[:10]
+        results[name], translations[name] = evaluate(translator, splits[name], args.batch_size)
     write_text(run / "results.json", json.dumps(results, indent=1) + "\n")
 
     columns = "sentences", "loss", "perplexity", "tokens", "exact", "BLEU", "chrF"
@@ -247,16 +246,19 @@ def report(
         cells = [r["sentences"], r["loss"], r["perplexity"], r["token_accuracy"], r["exact_match"]]
         print(f"{name:<10}" + row.format(*cells, r["bleu"], r["chrf"]))
     print("\nten test sentences:")
-    for (source, reference), translation in zip(splits["test"], first):
+    chosen = range(0, len(splits["test"]), max(1, len(splits["test"]) // 10))[:10]
+    for n in chosen:
+        (source, reference), translation = splits["test"][n], translations["test"][n]
         mark = "=" if translation == reference else "≠"
         print(
             f"\n  source       {source}\n  reference    {reference}"
             f"\n  translation  {translation}   {mark}"
         )
-    print(
-        f"\ntranslate with it:  python translate.py {shlex.quote(str(run))} "
-        + shlex.quote(splits["test"][0][0])
-    )
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    command = [str(python), "translate.py", str(run), splits["test"][0][0]]
+    print(f"\ntranslate with it:  {shlex.join(command)}")
     if not args.no_attention:
         print("see what attention is for: the same command with --no-attention, compare the tables")
 

@@ -88,7 +88,8 @@ def on(x, values):
 
 
 def stable_sigmoid(x):
-    return np.where(x > 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
+    z = np.exp(-np.abs(x))
+    return np.where(x > 0, 1, z) / (1 + z)
 
 
 def exp_over_sum(x, dim):
@@ -199,9 +200,27 @@ for a, b in [(WIDE, WIDE), (WIDE, UNIT), (UNIT, UNIT), ((3,), (2, 1)), (EMPTY, E
         b,
         op=lambda a, b, m=mask: mg.where(on(a, m), a, b),
     )
-row("where", lambda x: np.where(MASK, x, 2), WIDE, op=lambda x: mg.where(on(x, MASK), x, 2.0))
-row("where", lambda x: np.where(MASK, 2, x), WIDE, op=lambda x: mg.where(on(x, MASK), 2, x))
-row("where", lambda x: np.where(True, x, 0), WIDE, op=lambda x: mg.where(on(x, True), x, 0.0))
+row(
+    "where",
+    lambda x: np.where(MASK, x, 2),
+    WIDE,
+    op=lambda x: mg.where(on(x, MASK), x, 2.0),
+    tag="number",
+)
+row(
+    "where",
+    lambda x: np.where(MASK, 2, x),
+    WIDE,
+    op=lambda x: mg.where(on(x, MASK), 2, x),
+    tag="number first",
+)
+row(
+    "where",
+    lambda x: x,
+    WIDE,
+    op=lambda x: mg.where(on(x, True), x, 0.0),
+    tag="0-d mask",
+)
 row(
     "masked_fill",
     lambda x: np.where(MASK, -7, x),

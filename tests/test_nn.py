@@ -18,7 +18,7 @@ def random(*shape, seed=1, dtype="float64", requires_grad=False):
 
 
 def values(x):
-    return x.detach().numpy()
+    return x.detach().numpy().copy()
 
 
 # Module

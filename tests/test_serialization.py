@@ -1,0 +1,318 @@
+"""State dicts as files: round trips, replacement as a whole, and files that are not one."""
+
+import json
+import os
+import stat
+import struct
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn, serialization
+from minigrad.serialization import load_file, replacing, save_file, write_text
+
+DTYPES = ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"]
+
+
+def same(tensor, array):
+    assert isinstance(tensor, mg.Tensor) and not tensor.requires_grad
+    assert (tensor.shape, tensor.dtype) == (array.shape, array.dtype)
+    np.testing.assert_array_equal(tensor.numpy(), array)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2, 3), (), (1,), (0,), (3, 0, 2), (2, 2, 2, 2)], ids=str)
+@pytest.mark.parametrize("wrap", [mg.tensor, np.array], ids=["Tensor", "array"])
+def test_round_trip(dtype, shape, wrap, tmp_path):
+    x = np.asarray(np.random.default_rng(0).standard_normal(shape) * 50).astype(dtype)
+    save_file({"x": wrap(x)}, tmp_path / "x.safetensors")
+    loaded = load_file(tmp_path / "x.safetensors")
+    assert list(loaded) == ["x"]
+    same(loaded["x"], x)
+
+
+VIEWS = {
+    "transposed": lambda x: x.T,
+    "every second": lambda x: x[:, ::2],
+    "reversed": lambda x: x[::-1],
+    "a piece": lambda x: x[1:2, 2:],
+    "a broadcast": lambda x: np.broadcast_to(x[0, 0], (2, 5)),
+    "Fortran order": np.asfortranarray,
+    "a 0-d view": lambda x: x[1, 2, ...],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_memory_that_is_not_contiguous(view, tmp_path):
+    x = view(np.arange(24.0).reshape(4, 6))
+    save_file({"array": x, "tensor": mg.Tensor(x)}, tmp_path / "x")
+    for tensor in load_file(tmp_path / "x").values():
+        same(tensor, x)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.0, 5e-324])
+def test_unusual_floats(value, tmp_path):
+    save_file({"x": np.array([value])}, tmp_path / "x")
+    assert load_file(tmp_path / "x")["x"].numpy().tobytes() == np.array([value]).tobytes()
+
+
+def test_many_names_no_names_and_names_in_unicode(tmp_path):
+    tensors = {f"layer.{i}.poids é 重み": np.full(i, i) for i in range(12)}
+    save_file(tensors, tmp_path / "x")
+    loaded = load_file(tmp_path / "x")
+    assert set(loaded) == set(tensors)
+    for name, x in tensors.items():
+        same(loaded[name], x)
+    save_file({}, tmp_path / "empty")
+    assert load_file(tmp_path / "empty") == {}
+
+
+def test_parameters_and_computed_tensors(tmp_path):
+    layer = nn.Linear(2, 3)
+    y = layer(mg.ones(2))
+    save_file({"w": layer.weight, "y": y}, tmp_path / "x")
+    loaded = load_file(tmp_path / "x")
+    same(loaded["w"], layer.weight.detach().numpy())
+    same(loaded["y"], y.detach().numpy())
+    assert layer.weight.requires_grad and y.requires_grad  # saving leaves the live model alone
+
+
+def test_tied_tensors_are_loaded_tied(tmp_path):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(4, 2)
+            self.output = nn.Linear(2, 4, bias=False)
+            self.output.weight = self.table.weight
+
+    model, other = Tied(), Tied()
+    save_file(model.state_dict(), tmp_path / "x")
+    other.load_state_dict(load_file(tmp_path / "x"))
+    assert other.output.weight is other.table.weight
+    np.testing.assert_array_equal(
+        other.output.weight.detach().numpy(), model.table.weight.detach().numpy()
+    )
+
+
+def test_a_model_round_trip(tmp_path):
+    mg.manual_seed(0)
+    models = [nn.LSTM(3, 4, 2, bidirectional=True) for _ in range(2)]
+    save_file(models[0].state_dict(), tmp_path / "x")
+    models[1].load_state_dict(load_file(tmp_path / "x"))
+    x = mg.randn(5, 2, 3)
+    np.testing.assert_array_equal(*[m(x)[0].detach().numpy() for m in models])
+
+
+def test_loaded_tensors_can_be_written_to(tmp_path):
+    save_file({"x": np.ones(3)}, tmp_path / "x")
+    x = load_file(tmp_path / "x")["x"]
+    x.add_(1.0)
+    os.unlink(tmp_path / "x")
+    np.testing.assert_array_equal(x.numpy(), [2, 2, 2])
+
+
+def parse(path):
+    """Header and data of a safetensors file by its published format: 8 bytes of length, JSON."""
+    data = path.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + size]), data[8 + size :]
+
+
+def test_the_file_is_the_published_format(tmp_path):
+    x = np.arange(6, dtype="float32").reshape(2, 3)
+    save_file({"x": x}, tmp_path / "x", metadata={"épreuve": "a b"})
+    header, data = parse(tmp_path / "x")
+    assert header["x"] == {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
+    assert header["__metadata__"] == {"épreuve": "a b"}
+    assert data == x.tobytes()
+
+
+# replaced as a whole
+
+
+def listing(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_file_is_replaced(tmp_path):
+    path = tmp_path / "x"
+    save_file({"a": np.zeros(1000)}, path)
+    save_file({"b": np.ones(2)}, path)
+    assert list(load_file(path)) == ["b"]
+    assert listing(tmp_path) == ["x"]
+
+
+class Stop(BaseException):
+    """Like KeyboardInterrupt: no Exception."""
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), Stop(), ValueError("a")])
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(error, existing, tmp_path):
+    path = tmp_path / "x"
+    if existing:
+        path.write_bytes(b"old")
+    with pytest.raises(type(error)):
+        with replacing(path) as beside:
+            assert beside.parent == path.parent and beside != path
+            beside.write_bytes(b"half of the n")
+            assert not existing or path.read_bytes() == b"old"
+            raise error
+    assert listing(tmp_path) == (["x"] if existing else [])
+    assert not existing or path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("step", ["replace", "fsync", "chmod"])
+def test_a_write_that_fails_at_the_end(step, tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    save_file({"a": np.ones(2)}, path)
+
+    def fail(*args, **kwargs):
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(serialization.os, step, fail)
+    with pytest.raises(OSError, match="input/output"):
+        save_file({"a": np.zeros(5)}, path)
+    monkeypatch.undo()
+    same(load_file(path)["a"], np.ones(2))
+    assert listing(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"a": np.ones(2), "b": [1.0]}, {"a": 3.0}, {"a": None}, {"a": np.array(["text"])},
+     {"a": np.array([None])}, {1: np.ones(2)}],
+    ids=["list", "number", "None", "text", "objects", "name"],
+)  # fmt: skip
+def test_what_is_no_tensor_leaves_the_old_file(bad, tmp_path):
+    path = tmp_path / "x"
+    save_file({"a": np.ones(2)}, path)
+    with pytest.raises(Exception):
+        save_file(bad, path)
+    same(load_file(path)["a"], np.ones(2))
+    assert listing(tmp_path) == ["x"]
+
+
+def test_what_is_no_tensor_is_named(tmp_path):
+    with pytest.raises(TypeError, match="weights.*list"):
+        save_file({"weights": [1.0]}, tmp_path / "x")
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        save_file({"a": np.ones(2)}, tmp_path / "missing" / "x")
+
+
+def test_write_text(tmp_path):
+    path = tmp_path / "Ünï code.txt"
+    for text in ("a\nb\n", "", "é 中\u2028x\n", "a\r\nb"):
+        write_text(path, text)
+        assert path.read_bytes() == text.encode("utf-8")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "half \ud800")
+    assert path.read_bytes() == b"a\r\nb" and listing(tmp_path) == [path.name]
+
+
+# paths and modes
+
+
+@pytest.mark.parametrize("name", ["a b.safetensors", "é ü 中文.safetensors", "no suffix", ".hidden",
+                                  "a'b\"c", "-dash", "%d {}"])  # fmt: skip
+@pytest.mark.parametrize("kind", [str, lambda p: p], ids=["str", "Path"])
+def test_paths(name, kind, tmp_path):
+    folder = tmp_path / "a folder é"
+    folder.mkdir()
+    save_file({"x": np.ones(2)}, kind(folder / name))
+    same(load_file(kind(folder / name))["x"], np.ones(2))
+    assert listing(folder) == [name]
+
+
+def test_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_file({"x": np.ones(2)}, "x.safetensors")
+    same(load_file("x.safetensors")["x"], np.ones(2))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+@pytest.mark.parametrize("mask, mode", [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0, 0o666)])
+def test_the_mode_is_that_of_any_other_file(mask, mode, tmp_path):
+    before = os.umask(mask)
+    try:
+        save_file({"x": np.ones(2)}, tmp_path / "x")
+        (tmp_path / "other").write_text("x")
+        assert os.umask(mask) == mask  # the process's own mask is as it was
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("x", "other")]
+    assert modes == [mode, mode]
+
+
+# files that are damaged
+
+
+def header(text, data=b""):
+    text = text.encode() if isinstance(text, str) else text
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def entry(dtype, shape, offsets):
+    return json.dumps({"x": {"dtype": dtype, "shape": shape, "data_offsets": offsets}})
+
+
+GOOD = header(entry("F32", [2], [0, 8]), bytes(8))
+DAMAGED = {
+    "empty": b"",
+    "three bytes": b"abc",
+    "text": b"This is not a model, but a line of text.\n",
+    "zeros": bytes(64),
+    "a pickle": b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00}\x94.",
+    "a zip": b"PK\x03\x04" + bytes(40),
+    "cut in the length": GOOD[:5],
+    "cut in the header": GOOD[:30],
+    "cut in the data": GOOD[:-3],
+    "no data": GOOD[:-8],
+    "bytes at the end": GOOD + b"xyz",
+    "a huge header": struct.pack("<Q", 2**62) + GOOD[8:],
+    "no JSON": header("{'x': 1}"),
+    "JSON of another kind": header("[1, 2]"),
+    "not UTF-8": header(b"\xff\xfe{}"),
+    "offsets beyond the data": header(entry("F32", [2], [0, 80]), bytes(8)),
+    "offsets that overlap": header(entry("F32", [2], [8, 0]), bytes(8)),
+    "a shape that is not the data": header(entry("F32", [3], [0, 8]), bytes(8)),
+    "an unknown dtype": header(entry("F31", [2], [0, 8]), bytes(8)),
+    "a dtype NumPy does not have": header(entry("BF16", [4], [0, 8]), bytes(8)),
+}
+
+
+def test_the_undamaged_file_is_one(tmp_path):
+    (tmp_path / "x").write_bytes(GOOD)
+    same(load_file(tmp_path / "x")["x"], np.zeros(2, "float32"))
+
+
+@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_named(data, tmp_path):
+    path = tmp_path / "damaged é model"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged é model"):
+        load_file(path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.9, 0.999])
+def test_a_truncated_model(share, tmp_path):
+    path = tmp_path / "model"
+    save_file(nn.LSTM(3, 4).state_dict(), path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match="model"):
+        load_file(path)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="missing"):
+        load_file(tmp_path / "missing")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises((OSError, ValueError)):
+        load_file(tmp_path)
