@@ -39,20 +39,16 @@ def fused_step(T: int, B: int, I: int, H: int):
 
 
 def composed_step(T: int, B: int, I: int, H: int):
-    """The same layer, its op replaced by what the op means."""
-    import minigrad as mg
-    from minigrad.fused.lstm import LSTM
+    """The same, the op replaced by its meaning in primitives."""
+    from minigrad.testing import composed
 
-    layer, x = mg.nn.LSTM(I, H), mg.randn(T, B, I, requires_grad=True)
-    op = LSTM(active=None, reverse=False)
+    step = fused_step(T, B, I, H)
 
-    def step() -> None:
-        h, c = mg.zeros(B, H), mg.zeros(B, H)
-        b = layer.bias_ih_l0 + layer.bias_hh_l0
-        y, _, _ = op.compose(x, h, c, layer.weight_ih_l0, layer.weight_hh_l0, b)
-        y.sum().backward()
+    def composed_step() -> None:
+        with composed():
+            step()
 
-    return step
+    return composed_step
 
 
 def torch_step(T: int, B: int, I: int, H: int):
@@ -101,7 +97,9 @@ def main() -> None:
     parser.add_argument("--shape", help="T,B,I,H: steps, batch, input size, hidden size")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repetitions", type=int, default=20)
-    parser.add_argument("--side", choices=SIDES, help="measure this side here and print milliseconds")
+    parser.add_argument(
+        "--side", choices=SIDES, help="measure this side here and print milliseconds"
+    )
     args = parser.parse_args()
     shapes = [tuple(map(int, args.shape.split(",")))] if args.shape else SHAPES
     if args.side:
@@ -117,7 +115,9 @@ def main() -> None:
             for side in sides:
                 rounds[side].append(in_own_process(side, shape, args.repetitions))
         ms = {side: statistics.median(times) for side, times in rounds.items()}
-        ratios = [f"{ms[side] / ms['fused']:.2f}" if side in ms else "-" for side in ("compose", "torch")]
+        ratios = [
+            f"{ms[side] / ms['fused']:.2f}" if side in ms else "-" for side in ("compose", "torch")
+        ]
         cells = [", ".join(map(str, shape)), *(f"{ms[side]:.1f}" for side in sides), *ratios]
         print("| " + " | ".join(cells) + " |", flush=True)
 

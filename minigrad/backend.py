@@ -38,6 +38,26 @@ class Backend:
         """An array of this backend as a host array."""
         return array
 
+    def is_view(self, y: Any, x: Any) -> bool:
+        """Whether y, made from x by a view op, shares its memory."""
+        owner = getattr(y, "base", x)  # an array class that cannot tell: better a false alarm
+        return y is x or (owner is not None and (owner is x or owner is x.base))
+
+    def place(self, index: Any) -> Any:
+        """An index with its lists and host arrays on this device.
+
+        Raises RuntimeError for an array of another device.
+        """
+        if isinstance(index, tuple):
+            return tuple([self.place(part) for part in index])
+        if isinstance(index, (list, np.ndarray)):
+            return self.upload(np.asarray(index))
+        if is_array(index) and type(index) is not self.array_type:
+            raise RuntimeError(
+                f"an index on {backend_of(index).device} for an array on {self.device}"
+            )
+        return index
+
     def add_at(self, array: Any, index: Any, values: Any) -> None:
         """`array[index] += values`, where an index that occurs twice is added twice."""
         self.xp.add.at(array, index, values)
@@ -80,8 +100,9 @@ class CuPyBackend(Backend):
         count = cupy.cuda.runtime.getDeviceCount()
         if self.index >= count:
             return f"this machine has {count} GPU(s), numbered from 0"
+        with cupy.cuda.Device(self.index):
+            cupy.zeros(1).sum().get()  # a driver that is too old fails here and nowhere earlier
         cupy.cuda.Device(self.index).use()
-        cupy.zeros(1).sum().get()  # a driver that is too old fails here and nowhere earlier
         self.xp, self.array_type = cupy, cupy.ndarray
         return None
 

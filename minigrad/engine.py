@@ -19,13 +19,13 @@ from .tensor import Tensor
 
 def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
     """The recorded ops between `slots` and `targets` (None: every leaf), latest first."""
-    stack = [owner for owner, _ in slots if isinstance(owner, Op)]
     # nothing created before the first target leads to a target; a leaf may be as old as the tape
     first = (
         min((owner.number if isinstance(owner, Op) else 0 for owner, _ in targets), default=0)
         if targets
         else 0
     )
+    stack = [op for op, _ in slots if isinstance(op, Op) and op.number > first]
     found = set(stack)
     while stack:
         op = stack.pop()
@@ -37,7 +37,7 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
         for slot in op.slots:
             if slot is not None:
                 owner = slot[0]
-                if isinstance(owner, Op) and owner not in found and owner.number >= first:
+                if isinstance(owner, Op) and owner not in found and owner.number > first:
                     found.add(owner)
                     stack.append(owner)
     order = sorted(found, key=lambda op: op.number)
@@ -87,9 +87,9 @@ class Gradients:
     def own(self, slot: tuple) -> Any:
         """A slot's gradient as an array that is shared with nobody."""
         g = self.table[slot]
-        if self.create_graph or slot in self.owned:
+        if slot in self.owned:
             return g
-        return g.copy()
+        return ops.clone(g) if isinstance(g, Tensor) else g.copy()
 
 
 def vjp(
@@ -122,7 +122,7 @@ def vjp(
                         del table[slot]
                 gs.append(g)
             if used:
-                fresh = op.fresh
+                fresh = op.fresh and not create_graph
                 for slot, g in zip(op.slots, op.pull(gs, create_graph)):
                     if g is None or slot is None:
                         continue
@@ -216,9 +216,9 @@ def _pairs(outputs: Any, grads: Any) -> tuple[list, list]:
     length.
     """
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    grads = list(grads) if isinstance(grads, (list, tuple)) else [grads]
-    if len(grads) == 1 and grads[0] is None:
+    if grads is None:
         grads = [None] * len(outputs)
+    grads = list(grads) if isinstance(grads, (list, tuple)) else [grads]
     if len(grads) != len(outputs):
         raise RuntimeError(f"{len(outputs)} tensors but {len(grads)} gradients: give one for each")
     return outputs, grads
@@ -253,4 +253,6 @@ def _seed(y: Tensor, g: Any, create_graph: bool) -> Any:
         raise RuntimeError(
             f"a gradient of shape {tuple(g.shape)} was given for a tensor of shape {tuple(y.shape)}"
         )
+    if g.device != y.device:
+        raise RuntimeError(f"a gradient on {g.device} was given for a tensor on {y.device}")
     return g if create_graph else g.array

@@ -20,6 +20,7 @@ from .backend import backend_of, is_array
 from .tensor import Tensor
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
+_outer: ContextVar[tuple[bool, ...]] = ContextVar("outer", default=())
 _numbers = itertools.count(1)  # creation numbers: a topological order of the tape for free
 
 
@@ -33,14 +34,17 @@ class set_grad_enabled(ContextDecorator):
 
     def __init__(self, mode: bool):
         self.mode = bool(mode)
-        self.tokens: list = []  # a stack, so that one object may be entered again inside itself
 
     def __enter__(self) -> set_grad_enabled:
-        self.tokens.append(_recording.set(self.mode))
+        # what to go back to is kept per thread or task, so one object may serve several at once
+        _outer.set((*_outer.get(), _recording.get()))
+        _recording.set(self.mode)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        _recording.reset(self.tokens.pop())
+        *outer, before = _outer.get()
+        _outer.set(tuple(outer))
+        _recording.set(before)
 
 
 class no_grad(set_grad_enabled):
@@ -79,14 +83,19 @@ class Op:
     """One application of a primitive to its inputs, with keyword parameters for everything that is
     no array.
 
-    `view`: the output may share the memory of the first input. `fresh`: every gradient that
-    `backward` returns is a new array, which the engine may then add to in place. A parameter of
-    `backward` whose name begins with an underscore is not kept for the backward pass, and the rule
-    receives None in its place.
+    - `view`: the output may share the memory of the first input.
+    - `fresh`: every gradient that `backward` returns is a new array, which the engine may then add
+      to in place.
+    - `bilinear`: the gradient of each of two inputs needs only the other one, so an input whose
+      partner is a constant is not kept.
+
+    A parameter of `backward` whose name begins with an underscore is not kept for the backward
+    pass, and the rule receives None in its place.
     """
 
     view = False
     fresh = False
+    bilinear = False
 
     def __init__(self, **params: Any):
         vars(self).update(params)
@@ -128,10 +137,13 @@ class Op:
         if not tensors:
             return result  # arrays in, arrays out: this is how the rules run on arrays
         several = type(result) is tuple
-        version = inputs[0].version if self.view else None
-        outputs = tuple(
-            [Tensor(self._array(y), version=version) for y in (result if several else (result,))]
-        )
+        ys = [self._array(y) for y in (result if several else (result,))]
+        if self.view:
+            x, version = arrays[0], inputs[0].version
+            shared = [self.backend.is_view(y, x) for y in ys]  # a reshape may have had to copy
+            outputs = tuple([Tensor(y, version=version if s else None) for y, s in zip(ys, shared)])
+        else:
+            outputs = tuple([Tensor(y) for y in ys])
         if self.recorded:
             self.record(inputs, arrays, outputs)
         return outputs if several else outputs[0]
@@ -152,7 +164,7 @@ class Op:
         self.needs = tuple([slot is not None for slot in self.slots])
         self.metas = tuple([(y.shape, y.dtype) for y in outputs])
         self.versions = {}  # of what must not change before backward: the counter and its value
-        keeps = self.keeps_inputs
+        keeps = self.needs[::-1] if self.bilinear else self.keeps_inputs
         if self.variadic:
             keeps = keeps[:-1] + keeps[-1:] * (len(inputs) - len(keeps) + 1)
         self.saved_inputs = []
@@ -219,10 +231,11 @@ class Op:
 
     def release(self) -> None:
         """Let go of everything held, also of what `forward` put aside, once the node has been
-        visited.
+        visited. Its place on the tape stays known: its output may be a target.
         """
+        number, metas = self.number, self.metas
         vars(self).clear()
-        self.slots = None
+        self.number, self.metas, self.slots = number, metas, None
 
     def explained(self, error: Exception, arrays: list) -> Exception:
         """The array module's error, with the op and what it was given in front."""

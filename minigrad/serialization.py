@@ -55,7 +55,7 @@ def save_file(
     """Write Tensors or arrays, from any device, to a safetensors file, atomically."""
     from safetensors.numpy import save_file as write
 
-    host = {name: np.ascontiguousarray(_host(name, x)) for name, x in tensors.items()}
+    host = {name: np.asarray(_host(name, x), order="C") for name, x in tensors.items()}
     with replacing(path) as beside:
         write(host, beside, metadata)
 
@@ -71,6 +71,8 @@ def load_file(path: str | os.PathLike) -> dict[str, Tensor]:
         return {name: Tensor(array) for name, array in read(path).items()}
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} holds a type that NumPy does not have: {error}") from error
 
 
 def _host(name: str, x: Any) -> np.ndarray:

@@ -237,15 +237,17 @@ class Tensor:
                 "an in-place change is not recorded: use the out-of-place form "
                 "(y = x + 1, not x.add_(1)), or no_grad() if no gradient is wanted"
             )
-        self.array[raw_index(index)] = raw(value)
+        place = backends.backend_of(self.array, raw(value)).place
+        self.array[place(raw_index(index))] = raw(value)
         self.changed()
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._write(index, value)
 
-    def copy_(self, other: Any) -> Tensor:
-        return self._write(..., other)
+    def copy_(self, other: Tensor) -> Tensor:
+        """Take over the values of another tensor, from any device."""
+        return self._write(..., other.to(self.device))
 
     def fill_(self, value: float) -> Tensor:
         return self._write(..., value)

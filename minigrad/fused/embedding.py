@@ -11,25 +11,24 @@ class Embedding(Fused):
     gradient.
     """
 
-    def compose(self, weight):
+    def compose(self, weight, ids):
+        rows = weight[ids]
         if self.padding_idx is None:
-            return weight[self.ids]
-        pads = (self.ids == self.padding_idx)[..., None]
-        rows = weight[self.ids]
+            return rows
+        pads = (ids == self.padding_idx).reshape((*ids.shape, 1))
         return ops.where(pads, rows.detach(), rows)
 
-    def forward(self, weight):
-        return weight[self.ids]
+    def forward(self, weight, ids):
+        return weight[ids]
 
-    def backward(self, g, _y, weight):
-        D = weight.shape[1]
-        ids, g = self.ids.reshape(-1), g.reshape(-1, D)
-        dw = self.backend.add_rows(weight.shape, ids, g)
+    def backward(self, g, _y, weight, ids):
+        rows = g.reshape(-1, weight.shape[1])
+        dw = self.backend.add_rows(weight.shape, ids.reshape(-1), rows)
         if self.padding_idx is not None:
             dw[self.padding_idx] = 0
-        return dw
+        return dw, None
 
 
 def embedding(ids, weight, padding_idx=None):
-    """Rows of `weight` (V, D) at `ids`, an integer array."""
-    return Embedding(ids=ids, padding_idx=padding_idx)(weight)
+    """Rows of `weight` (V, D) at `ids`, integers."""
+    return Embedding(padding_idx=padding_idx)(weight, ids)

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 
 from .. import ops
+from ..backend import backend_of
+from ..op import raw
 from .base import Fused
 
 
 class LSTM(Fused):
     """Hidden states of a sequence, and the last hidden and cell state (Hochreiter & Schmidhuber
-    1997; Gers 2000).
+    1997, with the forget gate of Gers et al. 2000).
 
-    inputs   xs (T, B, I), h (B, H), c (B, H), w_ih (4H, I), w_hh (4H, H), b (4H), gates in the
-    order i, f, g, o outputs  hs (T, B, H), h (B, H), c (B, H)
-
-    `reverse` runs from the last step to the first. `active` (T, B), bool, or None: where it is
-    false the state stays as it was and the output is zero, so that both directions begin and end at
-    real tokens.
+    - inputs: xs (T, B, I), h (B, H), c (B, H), w_ih (4H, I), w_hh (4H, H), b (4H); the gates are in
+      the order i, f, g, o
+    - outputs: hs (T, B, H), h (B, H), c (B, H)
+    - `reverse` runs from the last step to the first
+    - `active` (T, B), bool, on the host, or None: where it is false the state stays as it was and
+      the output is zero, so that both directions begin and end at real tokens
     """
 
     def compose(self, xs, h, c, w_ih, w_hh, b):
         hs = [None] * len(xs)
         if self.active is not None:
-            xs = ops.where(self.active[:, :, None], xs, 0.0)  # NaN in the padding stays there
+            active = backend_of(raw(xs)).upload(self.active)
+            xs = ops.where(active[:, :, None], xs, 0.0)  # NaN in the padding stays there
         for t in self.times(len(xs)):
             gates = xs[t] @ w_ih.T + h @ w_hh.T + b  # (B, 4H)
             i, f, g, o = ops.chunk(gates, 4, dim=1)
@@ -35,7 +38,7 @@ class LSTM(Fused):
             if self.active is None:
                 h, c, hs[t] = h_new, c_new, h_new
             else:
-                on = self.active[t][:, None]
+                on = active[t][:, None]
                 h, c, hs[t] = (
                     ops.where(on, h_new, h),
                     ops.where(on, c_new, c),
@@ -46,12 +49,13 @@ class LSTM(Fused):
     def times(self, T: int) -> range:
         return range(T - 1, -1, -1) if self.reverse else range(T)
 
-    def idle_steps(self):
-        """For each step the columns that must not move, or None: most steps have none."""
-        if self.active is None:
-            return None
-        full = self.active.all(axis=1).tolist()
-        return [None if full[t] else ~self.active[t] for t in range(len(full))]
+    def place_mask(self) -> None:
+        """`mask`, the active steps on the device, and for each step the columns that must not
+        move, or None: most steps have none.
+        """
+        self.mask = None if self.active is None else self.backend.upload(self.active)
+        full = [True] if self.active is None else self.active.all(axis=1).tolist()
+        self.idle = None if all(full) else [None if f else ~m for f, m in zip(full, self.mask)]
 
     def folded(self, w):
         """Rows in the order i, f, o, g with i, f, o halved: σ(a) = ½ tanh(½ a) + ½, so one tanh
@@ -71,7 +75,7 @@ class LSTM(Fused):
 
     def forward(self, xs, h, c, w_ih, w_hh, b):
         xp, (T, B, _), H = self.xp, xs.shape, h.shape[1]
-        self.idle = self.idle_steps()
+        self.place_mask()
         w_hh = self.folded(w_hh)
         from_x = (
             self.folded(w_ih) @ self.clean(xs).reshape(T * B, -1).T
@@ -113,19 +117,15 @@ class LSTM(Fused):
         c = cells[step + 1]
         self.kept = (gates, cells, tanhs, states, h0) if self.recorded else None
         hs = states.transpose(0, 2, 1).copy()  # (T, B, H); never a view, even of sizes of 1
-        if self.active is not None:
-            xp.copyto(hs, 0, where=~self.active[:, :, None])
+        if self.mask is not None:
+            xp.copyto(hs, 0, where=~self.mask[:, :, None])
         return hs, h.T.copy(), c.T.copy()
 
     def clean(self, xs):
         """Inputs with zeros where nothing is active: 0 × NaN of a padded row would spoil the weight
         gradients.
         """
-        return (
-            xs
-            if self.active is None
-            else self.xp.where(self.active[:, :, None], xs, xs.dtype.type(0))
-        )
+        return xs if self.mask is None else self.xp.where(self.mask[:, :, None], xs, 0)
 
     def backward(self, gs, _ys, xs, h, c, w_ih, w_hh, b):
         xp, (T, B, I), H = self.xp, xs.shape, h.shape[1]
@@ -142,11 +142,9 @@ class LSTM(Fused):
         into_cell = o * (1 - tanhs * tanhs)
         slopes = slopes.reshape(T, 4, H, B)
         g_hs, dh, dc = gs[0].transpose(0, 2, 1), gs[1].T.copy(), gs[2].T.copy()
-        if self.active is not None:
-            g_hs = xp.where(self.active[:, None, :], g_hs, xs.dtype.type(0))
-        da = xp.empty(
-            (4, H, T, B), xs.dtype
-        )  # gradients of the gates' inputs, in the order i, f, g, o
+        if self.mask is not None:
+            g_hs = xp.where(self.mask[:, None, :], g_hs, 0)
+        da = xp.empty((4, H, T, B), xs.dtype)  # gradients of the gates' inputs: i, f, g, o
         w_back = w_hh.T
         scratch = xp.empty((H, B), xs.dtype)
         order = self.times(T)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from .. import fused, ops
 from ..backend import CPU, backend_of
@@ -26,12 +25,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return y if bias is None else y + bias
 
 
-def ids_of(x: Any, what: str, size: int, ignored: int | None = None) -> Any:
-    """Integer ids as an array, checked: NumPy would let negative ids wrap around silently.
+def check_ids(ids: Any, what: str, size: int, ignored: int | None = None) -> None:
+    """Integers from 0 to size - 1: NumPy would let negative ids wrap around silently.
 
     Ids on a GPU are not looked at, which would wait for it; check them when they are made.
     """
-    array = x.array if isinstance(x, Tensor) else x
+    array = ids.array if isinstance(ids, Tensor) else ids
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, got {array.dtype}")
     if backend_of(array) is CPU and array.size:
@@ -40,7 +39,6 @@ def ids_of(x: Any, what: str, size: int, ignored: int | None = None) -> Any:
             bad &= array != ignored
         if bad.any():
             raise IndexError(f"{what}: {array[bad][0]} is outside 0 to {size - 1}")
-    return array
 
 
 def embedding(ids: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
@@ -53,7 +51,8 @@ def embedding(ids: Tensor, weight: Tensor, padding_idx: int | None = None) -> Te
         if not -V <= padding_idx < V:
             raise ValueError(f"padding_idx {padding_idx} is outside a table of {V} rows")
         padding_idx %= V
-    return fused.embedding(ids_of(ids, "embedding ids", V), weight, padding_idx)
+    check_ids(ids, "embedding ids", V)
+    return fused.embedding(ids, weight, padding_idx)
 
 
 def dropout(
@@ -74,15 +73,17 @@ def check_probability(p: float) -> None:
         raise ValueError(f"dropout probability {p}: expected a number from 0 to 1")
 
 
-def reduced(losses: Tensor, reduction: str, count: Any = None) -> Tensor:
+def reduced(losses: Tensor, reduction: str, count: Tensor | None = None) -> Tensor:
     """Losses as they are ("none"), their "sum", or their "mean" over `count` (default: all)."""
     if reduction == "none":
         return losses
     if reduction == "sum":
         return losses.sum()
-    if reduction == "mean":
-        return losses.mean() if count is None else losses.sum() / count
-    raise ValueError(f"reduction {reduction!r}: expected 'none', 'sum' or 'mean'")
+    if reduction != "mean":
+        raise ValueError(f"reduction {reduction!r}: expected 'none', 'sum' or 'mean'")
+    if count is None:
+        return losses.mean()
+    return losses.sum() / ops.where(count == 0, math.nan, count)  # NaN for no row, as in PyTorch
 
 
 def cross_entropy(
@@ -109,14 +110,10 @@ def cross_entropy(
             "cross_entropy takes logits (N, V) and targets (N,), "
             f"got {tuple(input.shape)} and {tuple(target.shape)}: flatten the other dimensions"
         )
-    ids = ids_of(target, "cross_entropy targets", input.shape[1], ignore_index)
-    losses = fused.cross_entropy(input, ids, ignore_index, label_smoothing)
-    counted = (
-        Tensor((ids != ignore_index).sum(dtype=np.int64)[None]).reshape(())
-        if reduction == "mean"
-        else None
-    )
-    return reduced(losses, reduction, counted)
+    check_ids(target, "cross_entropy targets", input.shape[1], ignore_index)
+    losses = fused.cross_entropy(input, target, ignore_index, label_smoothing)
+    count = (target != ignore_index).sum() if reduction == "mean" else None
+    return reduced(losses, reduction, count)
 
 
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:

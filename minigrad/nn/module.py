@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..backend import backend_for
-from ..op import no_grad
 from ..ops import as_tensor
 from ..tensor import Tensor
 
@@ -113,7 +112,12 @@ class Module:
     def to(self, *targets: Any, device: str | None = None, dtype: Any = None) -> Module:
         """Move or convert all parameters and buffers; the Parameter objects stay the same."""
         for _, x in [*self.named_parameters(), *self.named_buffers()]:
-            x.array = x.detach().to(*targets, device=device, dtype=dtype).array
+            y = x.detach().to(*targets, device=device, dtype=dtype)
+            if y.is_floating_point() and not x.is_floating_point():
+                y = y.to(
+                    dtype=x.dtype
+                )  # counts and masks keep their type, only their place changes
+            x.array = y.array
             x.changed()
             if x.grad is not None:
                 x.grad = x.grad.detach().to(*targets, device=device, dtype=dtype)
@@ -155,10 +159,13 @@ class Module:
             raise RuntimeError(
                 f"the state does not fit {type(self).__name__}; " + "; ".join(problems)
             )
-        with no_grad():
-            for name, x in own.items():
-                if name in state:
-                    x.copy_(as_tensor(state[name]).detach().to(device=x.device, dtype=x.dtype))
+        values = {
+            name: as_tensor(state[name]).detach().to(device=x.device, dtype=x.dtype)
+            for name, x in own.items()
+            if name in state
+        }
+        for name, value in values.items():
+            own[name].copy_(value)
 
     # looks
 

@@ -109,7 +109,7 @@ class LSTM(Module):
         x = x.transpose(0, 1) if self.batch_first else x
         T, B, _ = x.shape
         hs, cs = self.initial_state(x, B) if state is None else self.checked_state(state, B)
-        active = active_steps(lengths, T, x)
+        active = active_steps(lengths, T, B)
         h_n, c_n = [], []
         for layer in range(self.num_layers):
             if layer:
@@ -162,12 +162,11 @@ class LSTM(Module):
         return ", ".join(parts)
 
 
-def active_steps(lengths: Any, T: int, like: Tensor) -> Any:
-    """Lengths as a bool array (T, B), true at real tokens; None when all are T."""
+def active_steps(lengths: Any, T: int, B: int) -> np.ndarray | None:
+    """Lengths as a host array (T, B), bool, true at real tokens; None when all are T."""
     if lengths is None:
         return None
     lengths = lengths.numpy_copy() if isinstance(lengths, Tensor) else np.asarray(lengths)
-    B = like.shape[1]
     if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
         raise RuntimeError(
             f"lengths must be {B} integers, one for each sentence, "
@@ -179,4 +178,4 @@ def active_steps(lengths: Any, T: int, like: Tensor) -> Any:
         )
     if (lengths == T).all():
         return None
-    return backend_of(like.array).upload(np.arange(T)[:, None] < lengths[None, :])
+    return np.arange(T)[:, None] < lengths[None, :]

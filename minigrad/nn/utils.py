@@ -16,7 +16,8 @@ def get_total_norm(tensors: Iterable[Tensor]) -> float:
     total = 0.0
     for x in tensors:
         flat = x.array.reshape(-1)
-        square = float(backend_of(flat).xp.dot(flat, flat))
+        with np.errstate(over="ignore"):
+            square = float(backend_of(flat).xp.dot(flat, flat))
         if not 1e-30 < square < math.inf:  # squares beyond float32: once more, in float64
             square = float((flat.astype(np.float64) ** 2).sum())
         total += square

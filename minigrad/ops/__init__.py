@@ -42,7 +42,6 @@ from .elementwise import (
     neg,
     pow,
     relu,
-    result_type,
     sigmoid,
     sign,
     sin,
@@ -53,6 +52,7 @@ from .elementwise import (
 )
 from .indexing import gather, index
 from .linalg import matmul
+from .promotion import result_type
 from .random import Generator, default_generator, manual_seed, rand, randint, randn, randperm
 from .reduce import all_ as all
 from .reduce import amax, amin, argmax, argmin, log_softmax, logsumexp, mean, norm, softmax, sum_to

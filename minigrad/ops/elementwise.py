@@ -1,60 +1,17 @@
-"""Elementwise ops, with PyTorch's type promotion.
+"""Elementwise ops.
 
 Broadcasting is undone, and a promoted gradient cast back, by the engine, once for all ops.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from ..backend import is_array, module_of
 from ..op import Op, raw
 from ..tensor import Tensor
-
-_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
-_NUMBERS = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float32)}
-
-
-def result_type(*operands: Any) -> np.dtype:
-    """PyTorch's rule: arrays outrank 0-d arrays, those outrank numbers, unless the lower has the
-    higher kind.
-
-    The kinds are bool < integer < float. NumPy alone would make float64 of int64 with float32.
-    """
-    ranks: tuple[list, list, list] = ([], [], [])
-    for x in operands:
-        if not is_array(x):
-            ranks[2].append(_NUMBERS[type(x)])
-        elif x.dtype.kind in _KINDS:
-            ranks[x.ndim == 0].append(x.dtype)
-        else:
-            raise TypeError(
-                f"dtype {x.dtype} is not supported: use a float, an integer or a bool dtype"
-            )
-    best, best_kind = None, -1
-    for dtypes in ranks:
-        kind = max((_KINDS[dtype.kind] for dtype in dtypes), default=-1)
-        if kind > best_kind:
-            best, best_kind = np.result_type(*[d for d in dtypes if _KINDS[d.kind] == kind]), kind
-    return best
-
-
-def promoted(a, b):
-    """Both operands in one dtype; Python numbers stay numbers, which costs no upload."""
-    if is_array(a):
-        if (is_array(b) and a.dtype == b.dtype) or (a.dtype.kind == "f" and type(b) in _NUMBERS):
-            return a, b
-    elif b.dtype.kind == "f":
-        return a, b
-    dtype = result_type(a, b)
-    return [x.astype(dtype) if is_array(x) and x.dtype != dtype else x for x in (a, b)]
-
-
-def floating(x):
-    """x itself, or float32 of an integer or bool array."""
-    return x if x.dtype.kind == "f" else x.astype(np.float32)
+from .promotion import floating, promoted, result_type
 
 
 class Add(Op):
@@ -81,6 +38,8 @@ class Sub(Op):
 
 class Mul(Op):
     """y = a b,  dy/da = b,  dy/db = a"""
+
+    bilinear = True
 
     def forward(self, a, b):
         a, b = promoted(a, b)
@@ -125,14 +84,22 @@ class Pow(Op):
     def backward(self, g, y, a, b):
         da = db = None
         if self.needs[0]:
-            power = where(
-                ne(b, 0), b - 1, 1
-            )  # at b = 0 the factor b is 0, and 0⁻¹ would make it NaN
-            da = g * b * a**power
+            da = g * b * a ** lowered(b)
         if self.needs[1]:
-            zero = eq(a, 0)
-            db = g * y * masked_fill(log(masked_fill(a, zero, 1.0)), zero, 0.0)
+            db = g * y * log_or_zero(a)
         return da, db
+
+
+def lowered(b):
+    """b - 1, but 0 for b = 0: there the factor b is 0, and 0⁻¹ would make it NaN."""
+    return b - (b != 0)
+
+
+def log_or_zero(a):
+    """ln a, but 0 for a = 0."""
+    if not hasattr(a, "shape"):
+        return math.log(a) if a else 0.0
+    return masked_fill(log(masked_fill(a, eq(a, 0), 1.0)), eq(a, 0), 0.0)
 
 
 class Exp(Op):
@@ -251,28 +218,29 @@ class Clamp(Op):
     """y = x limited to [low, high]; no gradient where it was cut"""
 
     def forward(self, x):
-        return self.xp.clip(x, self.low, self.high)
+        dtype = result_type(x, *[bound for bound in (self.low, self.high) if bound is not None])
+        return self.xp.clip(x.astype(dtype, copy=False), self.low, self.high)
 
     def backward(self, g, _y, x):
-        inside = True
         if self.low is not None:
-            inside = x >= self.low
+            g = g * (x >= self.low)
         if self.high is not None:
-            inside = inside & (x <= self.high)
-        return g * inside
+            g = g * (x <= self.high)
+        return g
 
 
 class Where(Op):
     """y = a where the mask is true, b elsewhere"""
 
-    def forward(self, a, b):
-        a, b = promoted(a, b) if is_array(a) or is_array(b) else (a, b)
-        y = module_of(self.mask).where(self.mask, a, b)
+    def forward(self, mask, a, b):
+        y = self.xp.where(mask, a, b)
         dtype = result_type(a, b)  # of two numbers NumPy would make float64
         return y if y.dtype == dtype else y.astype(dtype)
 
-    def backward(self, g, _y, _a, _b):
-        return masked_fill(g, logical_not(self.mask), 0.0), masked_fill(g, self.mask, 0.0)
+    def backward(self, g, _y, mask, _a, _b):
+        da = Where()(mask, g, 0.0) if self.needs[1] else None
+        db = Where()(mask, 0.0, g) if self.needs[2] else None
+        return None, da, db
 
 
 def share(a, b):
@@ -280,41 +248,26 @@ def share(a, b):
     return where(a > b, 1.0, where(a == b, 0.5, 0.0))
 
 
-def _comparison(name: str):
-    def compare(a: Any, b: Any) -> Tensor:
-        x, y = raw(a), raw(b)
-        result = getattr(module_of(x, y), name)(x, y)
-        return (
-            Tensor(module_of(x, y).asarray(result))
-            if isinstance(a, Tensor) or isinstance(b, Tensor)
-            else result
-        )
+def _constant(name: str):
+    """A function that the tape takes for a constant: it has no gradient, or one of zero."""
 
-    compare.__name__ = name
-    compare.__doc__ = f"{name} elementwise: a bool Tensor, a constant to the tape."
-    return compare
+    def function(*inputs: Any) -> Any:
+        arrays = [raw(x) for x in inputs]
+        xp = module_of(*arrays)
+        result = getattr(xp, name)(*arrays)
+        return Tensor(xp.asarray(result)) if any(isinstance(x, Tensor) for x in inputs) else result
 
-
-eq, ne = _comparison("equal"), _comparison("not_equal")
-lt, le = _comparison("less"), _comparison("less_equal")
-gt, ge = _comparison("greater"), _comparison("greater_equal")
-logical_and, logical_or = _comparison("logical_and"), _comparison("logical_or")
+    function.__name__ = name
+    function.__doc__ = f"{name} elementwise, a constant to the tape."
+    return function
 
 
-def logical_not(x: Any) -> Tensor:
-    return eq(x, False)
-
-
-def sign(x: Any) -> Any:
-    """-1, 0 or 1, a constant to the tape."""
-    result = module_of(raw(x)).sign(raw(x))
-    return Tensor(result) if isinstance(x, Tensor) else result
-
-
-def isfinite(x: Any) -> Any:
-    """Whether each element is neither infinite nor NaN."""
-    result = module_of(raw(x)).isfinite(raw(x))
-    return Tensor(result) if isinstance(x, Tensor) else result
+eq, ne = _constant("equal"), _constant("not_equal")
+lt, le = _constant("less"), _constant("less_equal")
+gt, ge = _constant("greater"), _constant("greater_equal")
+logical_and, logical_or = _constant("logical_and"), _constant("logical_or")
+logical_not = _constant("logical_not")
+sign, isfinite = _constant("sign"), _constant("isfinite")
 
 
 def add(a, b):
@@ -391,10 +344,7 @@ def clamp(x, min=None, max=None):  # noqa: A002
 
 def where(condition, a, b):
     """a where the condition is true, b elsewhere; all three broadcast."""
-    mask = raw(condition)
-    if isinstance(condition, Tensor) and not (isinstance(a, Tensor) or isinstance(b, Tensor)):
-        return Tensor(Where(mask=mask)(a, b))
-    return Where(mask=mask)(a, b)
+    return Where()(condition, a, b)
 
 
 def masked_fill(x, mask, value):

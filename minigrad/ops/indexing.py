@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import is_array
-from ..op import Op, raw
+from ..op import Op
 from ..tensor import Tensor
 
 
@@ -30,9 +30,10 @@ class Index(Op):
     """y = x[index], for every form of NumPy index"""
 
     view = True
+    fresh = True
 
     def forward(self, x):
-        self.shape = x.shape
+        self.shape, self.index = x.shape, self.backend.place(self.index)
         return x[self.index]
 
     def backward(self, g, _y, _x):
@@ -41,8 +42,6 @@ class Index(Op):
 
 class IndexAdd(Op):
     """Zeros of `shape` with x added at `index`: the adjoint of reading there"""
-
-    fresh = True
 
     def forward(self, x):
         y = self.xp.zeros(self.shape, x.dtype)
@@ -59,12 +58,14 @@ class IndexAdd(Op):
 class Gather(Op):
     """y[i, j] = x[i, index[i, j]] along `dim`"""
 
-    def forward(self, x):
-        self.shape = x.shape
-        return self.xp.take_along_axis(x, self.index, axis=self.dim)
+    fresh = True
 
-    def backward(self, g, _y, _x):
-        return ScatterAdd(dim=self.dim, index=self.index, shape=self.shape)(g)
+    def forward(self, x, index):
+        self.shape = x.shape
+        return self.xp.take_along_axis(x, index, axis=self.dim)
+
+    def backward(self, g, _y, _x, index):
+        return ScatterAdd(dim=self.dim, shape=self.shape)(g, index), None
 
 
 class ScatterAdd(Op):
@@ -72,18 +73,18 @@ class ScatterAdd(Op):
 
     fresh = True
 
-    def forward(self, x):
+    def forward(self, x, index):
         y = self.xp.zeros(self.shape, x.dtype)
         where = [
             self.xp.arange(n).reshape([-1 if axis == d else 1 for axis in range(x.ndim)])
-            for d, n in enumerate(self.index.shape)
+            for d, n in enumerate(index.shape)
         ]
-        where[self.dim] = self.index
+        where[self.dim] = index
         self.backend.add_at(y, tuple(where), x)
         return y
 
-    def backward(self, g, _y, _x):
-        return Gather(dim=self.dim, index=self.index)(g)
+    def backward(self, g, _y, _x, index):
+        return Gather(dim=self.dim)(g, index), None
 
 
 def index(x, index):
@@ -93,4 +94,4 @@ def index(x, index):
 
 def gather(x, dim, index):
     """The elements of x at `index` along `dim`; all other sizes must agree."""
-    return Gather(dim=dim, index=raw(index))(x)
+    return Gather(dim=dim)(x, index)

@@ -11,13 +11,18 @@ class Matmul(Op):
     """y = a b for matrices, batches broadcasting in front:  da = g bᵀ,  db = aᵀ g"""
 
     fresh = True
+    bilinear = True
 
     def forward(self, a, b):
+        self.shapes = a.shape, b.shape
         return self.xp.matmul(a, b)
 
     def backward(self, g, _y, a, b):
-        da = sum_to_shape(matmul(g, transpose(b, -2, -1)), raw(a).shape) if self.needs[0] else None
-        db = sum_to_shape(matmul(transpose(a, -2, -1), g), raw(b).shape) if self.needs[1] else None
+        da = db = None
+        if self.needs[0]:
+            da = sum_to_shape(matmul(g, transpose(b, -2, -1)), self.shapes[0])
+        if self.needs[1]:
+            db = sum_to_shape(matmul(transpose(a, -2, -1), g), self.shapes[1])
         return da, db
 
 

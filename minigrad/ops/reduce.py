@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..backend import module_of
 from ..op import Op, raw
 from ..tensor import Tensor
 from . import elementwise as ew
+from .promotion import floating
 from .shape import expand, reshape
 
 
@@ -101,31 +103,55 @@ class Amin(Amax):
     reduce = "min"
 
 
+def top(x, dims):
+    """The maximum along `dims`, kept: what an exponential is shifted by. 0 where it is infinite."""
+    xp = module_of(x)
+    shape = with_kept_dims(x.shape, dims)
+    if math.prod(shape) and not x.size:  # the maximum of nothing
+        return xp.zeros(shape, x.dtype)
+    y = x.max(axis=dims, keepdims=True)
+    return xp.where(xp.isfinite(y), y, 0) if y.dtype.kind == "f" else y
+
+
+class Norm(Reduction):
+    """y = √Σ x²,  dy/dx = x / y (0 where y = 0)"""
+
+    def forward(self, x):
+        x = floating(x)
+        self.prepare(x)
+        return self.xp.sqrt((x * x).sum(axis=self.dims, keepdims=self.keepdim))
+
+    def backward(self, g, y, x):
+        return reshape(g / ew.masked_fill(y, ew.eq(y, 0), 1.0), self.kept) * x
+
+
 class LogSumExp(Reduction):
     """y = ln Σ eˣ, shifted by the maximum so that nothing overflows;  dy/dx = softmax x"""
 
     def forward(self, x):
+        x = floating(x)
         self.prepare(x)
-        top = x.max(axis=self.dims, keepdims=True)
-        top = self.xp.where(self.xp.isfinite(top), top, 0)
-        y = self.xp.log(self.xp.exp(x - top).sum(axis=self.dims, keepdims=True)) + top
-        return (
-            y
-            if self.keepdim
-            else y.reshape([n for i, n in enumerate(x.shape) if i not in self.dims])
-        )
+        shift = top(x, self.dims)
+        total = self.xp.exp(x - shift).sum(axis=self.dims, keepdims=True)
+        y = log_of_sum(self.xp, total) + shift
+        kept = [n for i, n in enumerate(x.shape) if i not in self.dims]
+        return y if self.keepdim else y.reshape(kept)
 
     def backward(self, g, y, x):
         return reshape(g, self.kept) * ew.exp(x - reshape(y, self.kept))
+
+
+def log_of_sum(xp, total):
+    """ln of a sum, -inf for 0 without a warning."""
+    return xp.where(total > 0, xp.log(xp.where(total > 0, total, 1)), -math.inf).astype(total.dtype)
 
 
 class Softmax(Op):
     """y = eˣ / Σ eˣ,  dx = y (g - Σ g y)"""
 
     def forward(self, x):
-        dims_of(self.dim, x.ndim)
-        x = ew.floating(x)
-        y = self.xp.exp(x - x.max(axis=self.dim, keepdims=True))
+        x = floating(x)
+        y = self.xp.exp(x - top(x, dims_of(self.dim, x.ndim)))
         y /= y.sum(axis=self.dim, keepdims=True)
         return y
 
@@ -137,10 +163,10 @@ class LogSoftmax(Op):
     """y = x - ln Σ eˣ,  dx = g - eʸ Σ g"""
 
     def forward(self, x):
-        dims_of(self.dim, x.ndim)
-        x = ew.floating(x)
-        shifted = x - x.max(axis=self.dim, keepdims=True)
-        return shifted - self.xp.log(self.xp.exp(shifted).sum(axis=self.dim, keepdims=True))
+        x = floating(x)
+        shifted = x - top(x, dims_of(self.dim, x.ndim))
+        total = self.xp.exp(shifted).sum(axis=self.dim, keepdims=True)
+        return shifted - log_of_sum(self.xp, total)
 
     def backward(self, g, y, _x):
         return g - ew.exp(y) * sum_(g, self.dim, True)
@@ -259,5 +285,5 @@ def sum_to(x, shape):
 
 
 def norm(x):
-    """The Euclidean norm of all elements."""
-    return ew.sqrt(sum_(x * x))
+    """The Euclidean norm of all elements; its gradient at zero is zero, as in PyTorch."""
+    return Norm(dim=None, keepdim=False)(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..op import Op, raw
+from .promotion import promoted
 
 
 class Reshape(Op):
@@ -51,7 +52,7 @@ class Flip(Op):
     """The order reversed along `dims`"""
 
     def forward(self, x):
-        return self.xp.flip(x, self.dims)
+        return self.xp.flip(x, self.dims).copy()  # not a view, as in PyTorch
 
     def backward(self, g, _y, _x):
         return flip(g, self.dims)
@@ -62,6 +63,7 @@ class Cat(Op):
 
     def forward(self, *xs):
         self.sizes = [x.shape[self.dim] for x in xs]
+        xs = promoted(*xs)
         return self.xp.concatenate(xs, axis=self.dim)
 
     def backward(self, g, _y, *_xs):
@@ -72,7 +74,7 @@ class Stack(Op):
     """Several arrays of one shape joined along a new dimension"""
 
     def forward(self, *xs):
-        return self.xp.stack(xs, axis=self.dim)
+        return self.xp.stack(promoted(*xs), axis=self.dim)
 
     def backward(self, g, _y, *_xs):
         return unbind(g, self.dim)

@@ -33,7 +33,8 @@ class Adam(Optimizer):
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2
-        scratch = g * g
+        scratch = xp.empty_like(x)
+        xp.multiply(g, g, out=scratch)
         scratch *= 1 - beta2
         v += scratch
         xp.sqrt(v, out=scratch)

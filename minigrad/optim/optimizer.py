@@ -116,6 +116,7 @@ class Optimizer:
             p = params[int(number)]
             state[p] = {}
             for name, value in values.items():
+                value = value.numpy_copy() if isinstance(value, Tensor) else value
                 if isinstance(value, np.ndarray):
                     if value.shape != p.shape:
                         raise ValueError(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from ..backend import module_of
 from .optimizer import Optimizer
 
 
@@ -22,12 +23,17 @@ class SGD(Optimizer):
             nesterov=nesterov,
         )
 
+    def check(self, group):
+        super().check(group)
+        if not group["momentum"] >= 0:
+            raise ValueError(f"momentum is {group['momentum']}, expected a number of at least 0")
+
     def update(self, x, g, state, group):
         if group["weight_decay"]:
             g = g + group["weight_decay"] * x
         if group["momentum"]:
             if "momentum_buffer" not in state:
-                v = state["momentum_buffer"] = g.copy()
+                v = state["momentum_buffer"] = module_of(x).array(g)
             else:
                 v = state["momentum_buffer"]
                 v *= group["momentum"]
