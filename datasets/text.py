@@ -12,9 +12,8 @@ SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 JOINER = "￭"  # on the side of a token where the text has no space
 LITERAL_JOINER = "\\j"  # the same character in a text; no piece looks like this
 WORD = re.compile(r"\w")
-PIECES = re.compile(
-    r"\w+['’](?=\w)|\w+|[^\w]"
-)  # an elided word (l', don'), a word, or one other character
+# an elided word (l', don'), a word, or one other character
+PIECES = re.compile(r"\w+['’](?=\w)|\w+|[^\w]")
 
 
 def tokenize(text: str) -> list[str]:

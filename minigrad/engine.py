@@ -20,11 +20,8 @@ from .tensor import Tensor
 def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
     """The recorded ops between `slots` and `targets` (None: every leaf), latest first."""
     # nothing created before the first target leads to a target; a leaf may be as old as the tape
-    first = (
-        min((owner.number if isinstance(owner, Op) else 0 for owner, _ in targets), default=0)
-        if targets
-        else 0
-    )
+    ages = [owner.number if isinstance(owner, Op) else 0 for owner, _ in targets or ()]
+    first = min(ages, default=0)
     stack = [op for op, _ in slots if isinstance(op, Op) and op.number > first]
     found = set(stack)
     while stack:
@@ -227,9 +224,8 @@ def _pairs(outputs: Any, grads: Any) -> tuple[list, list]:
 def _as_tensor(g: Any) -> Tensor:
     if isinstance(g, Tensor):
         return g
-    return Tensor(
-        g if is_array(g) else np.asarray(g)
-    )  # NumPy's reductions give scalars for 0-d arrays
+    # NumPy's reductions give scalars for 0-d arrays
+    return Tensor(g if is_array(g) else np.asarray(g))
 
 
 def _seed(y: Tensor, g: Any, create_graph: bool) -> Any:
