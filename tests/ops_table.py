@@ -14,8 +14,8 @@ ROWS: list["Row"] = []
 class Row(NamedTuple):
     """One op on inputs of `shapes`, drawn from `domains`; `reference` is the same in NumPy.
 
-    `op` is called with Tensors. Where it is None, `minigrad.<name>` is called, and the Tensor method
-    of that name too, with `args` and `kwargs` behind the tensors.
+    `op` is called with Tensors. Where it is None, `minigrad.<name>` is called, and the method of
+    that name too, with `args` and `kwargs` behind the tensors.
     """
 
     name: str
@@ -363,7 +363,8 @@ for dim in (0, -1):
         op=lambda *xs, d=dim: mg.cat(xs, d),
         tag=f"dim {dim}",
     )
-row("cat", lambda *x: np.concatenate(x), (2, 3), (1, 3), (0, 3), op=lambda *x: mg.cat(x), tag="sizes")
+row("cat", lambda *x: np.concatenate(x), (2, 3), (1, 3), (0, 3),
+    op=lambda *x: mg.cat(x), tag="sizes")
 row("cat", lambda x: x, WIDE, op=lambda x: mg.cat([x]), tag="one")
 row("cat", lambda x: np.concatenate([x, x]), WIDE, op=lambda x: mg.cat([x, x]), tag="itself")
 for dim in (0, 1, -1):

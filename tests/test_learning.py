@@ -77,8 +77,8 @@ def test_recall_of_the_first_token_over_a_distance_of_15(seed):
         tokens[0] = rng.integers(0, 4, B)
         return tokens, tokens[0].copy(), None
 
-    model = Recurrent(8, 16, 4, forget_bias=1.0)
-    train(model, batches, 400, 0.02)
+    model = Recurrent(8, 32, 4, forget_bias=1.0)
+    train(model, batches, 1500, 0.005)
     tokens, target, _ = batches(500)
     with mg.no_grad():
         assert correct(model(mg.tensor(tokens)), target) >= 0.95

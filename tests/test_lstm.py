@@ -1,4 +1,4 @@
-"""The LSTM against a cell written out by hand, against `compose`, and against finite differences."""
+"""The LSTM against a cell written out by hand, `compose`, and finite differences."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def written_out(xs, h, c, w_ih, w_hh, b, lengths=None, reverse=False):
 
 
 def written_out_stack(model, x, lengths=None, state=None):
-    """nn.LSTM in evaluation, time first, from its state dict alone: parameters by PyTorch's names."""
+    """nn.LSTM in evaluation, time first, from its state dict alone, by PyTorch's names."""
     p = {name: value.numpy().astype(np.float64) for name, value in model.state_dict().items()}
     B, H = x.shape[1], model.hidden_size
     h_n, c_n = [], []

@@ -312,7 +312,7 @@ CONSTANT_ROWS = [
     ("all", lambda a: (a == a).all(), lambda a: (a == a).all(), 1, "bool"),
     ("all dim", lambda a: mg.all(a == a, 1), lambda a: (a == a).all(1), 1, "bool"),
     ("any", lambda a: (a != a).any(), lambda a: (a != a).any(), 1, "bool"),
-    ("any dim", lambda a: (a != a).any(0, True), lambda a: (a != a).any(0, keepdims=True), 1, "bool"),
+    ("any dim", lambda a: (a > 0).any(0, True), lambda a: (a > 0).any(0, keepdims=True), 1, "bool"),
 ]  # fmt: skip
 
 
@@ -391,7 +391,7 @@ RANDOM = [
     ("rand", lambda g, d: mg.rand(500, generator=g, device=d), "float32"),
     ("rand tuple", lambda g, d: mg.rand((20, 25), generator=g, device=d), "float32"),
     ("randn", lambda g, d: mg.randn(500, generator=g, device=d), "float32"),
-    ("randn float64", lambda g, d: mg.randn(500, generator=g, device=d, dtype="float64"), "float64"),
+    ("randn 64", lambda g, d: mg.randn(500, generator=g, device=d, dtype="float64"), "float64"),
     ("randint", lambda g, d: mg.randint(3, 9, (500,), generator=g, device=d), "int64"),
     ("randint high", lambda g, d: mg.randint(6, (500,), generator=g, device=d), "int64"),
     ("randperm", lambda g, d: mg.randperm(500, generator=g, device=d), "int64"),
@@ -515,7 +515,8 @@ def test_promotion_of_result_type(x, y, expected):
 
 
 @pytest.mark.parametrize(
-    "x, y, expected", [r for r in PROMOTION if isinstance(r[1], str) and "0" not in (r[0][0], r[1][0])]
+    "x, y, expected",
+    [r for r in PROMOTION if isinstance(r[1], str) and "0" not in (r[0][0], r[1][0])],
 )
 def test_promotion_of_cat(x, y, expected):
     assert mg.cat([operand(x), operand(y)]).dtype == expected
@@ -584,7 +585,7 @@ ERRORS = [
     ("softmax", lambda: mg.zeros(2).softmax(1), IndexError, "dimension 1"),
     ("t", lambda: mg.zeros(2, 2, 2).t(), RuntimeError, "at most 2"),
     ("split", lambda: mg.zeros(4).split([1, 2]), RuntimeError, "add up to 4"),
-    ("cat", lambda: mg.cat([]), RuntimeError, "empty list"),
+    ("cat", lambda: mg.cat([]), ValueError, "empty list"),
     ("stack", lambda: mg.stack([]), RuntimeError, "empty list"),
     ("reshape", lambda: mg.zeros(4).reshape(3), RuntimeError, r"Reshape\(float32 \(4,\)\)"),
     ("index", lambda: mg.zeros(4)[4], IndexError, "4"),

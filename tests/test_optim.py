@@ -16,7 +16,8 @@ SHAPES = [(3, 2), (4,), (1,)]
 
 def gradients(steps, shapes=SHAPES, dtype="float64", seed=0):
     rng = np.random.default_rng(seed)
-    return [[np.asarray(rng.standard_normal(s)).astype(dtype) for s in shapes] for _ in range(steps)]
+    draw = lambda s: np.asarray(rng.standard_normal(s)).astype(dtype)  # noqa: E731
+    return [[draw(s) for s in shapes] for _ in range(steps)]
 
 
 def parameters(dtype="float64", shapes=SHAPES, seed=5):

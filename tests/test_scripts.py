@@ -90,7 +90,8 @@ def test_metrics_have_a_line_an_epoch(run):
 def test_the_report_shows_ten_sentences_and_the_next_steps(run):
     printed = run[1].stdout
     assert printed.count("\n  reference  ") == 10 and printed.count("\n  translation  ") == 10
-    assert "translate with it:" in printed and "translate.py" in printed and "--no-attention" in printed
+    assert "translate with it:" in printed and "translate.py" in printed
+    assert "--no-attention" in printed
     assert "tokens/s" in run[1].stderr  # progress goes to standard error
 
 

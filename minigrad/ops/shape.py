@@ -191,7 +191,7 @@ def cat(xs, dim=0):
     """Arrays joined along `dim`; all other sizes must agree."""
     xs = list(xs)
     if not xs:
-        raise RuntimeError("cat of an empty list: expected at least one tensor")
+        raise ValueError("cat of an empty list: expected at least one tensor")
     return Cat(dim=dim)(*xs)
 
 

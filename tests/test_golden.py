@@ -1,0 +1,61 @@
+"""minigrad against numbers recorded from PyTorch, where PyTorch itself is not installed."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.serialization import load_file
+
+GOLDEN = Path(__file__).parent / "golden"
+sys.path.insert(0, str(GOLDEN))
+
+from cases import CLASSES, LENGTHS, LOSSES, LSTMS, RULES, STEPS, numbers  # noqa: E402
+
+RECORDED = load_file(GOLDEN / "pytorch.safetensors")
+
+
+def close(x, name):
+    np.testing.assert_allclose(
+        x.detach().numpy(), RECORDED[name].numpy(), rtol=1e-10, atol=1e-12, err_msg=name
+    )
+
+
+def tensor(name, *shape):
+    return mg.tensor(numbers(name, *shape), requires_grad=True)
+
+
+@pytest.mark.parametrize("name", LSTMS)
+def test_lstm(name):
+    module = mg.nn.LSTM(3, 4, **LSTMS[name]).double()
+    module.load_state_dict({k: numbers(k, *p.shape) for k, p in module.named_parameters()})
+    x = tensor("x", 6, 3, 3)
+    y, (h, c) = module(x, lengths=LENGTHS)
+    for k, z in zip("yhc", (y, h, c)):
+        close(z, f"lstm/{name}/{k}")
+    sum((z * mg.tensor(numbers(k, *z.shape))).sum() for k, z in zip("yhc", (y, h, c))).backward()
+    close(x.grad, f"lstm/{name}/grad x")
+    for k, p in module.named_parameters():
+        close(p.grad, f"lstm/{name}/grad {k}")
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_cross_entropy(name):
+    x = tensor("logits", 6, 4)
+    loss = mg.nn.functional.cross_entropy(x, mg.tensor(CLASSES), **LOSSES[name])
+    loss.backward()
+    close(loss, f"loss/{name}")
+    close(x.grad, f"loss/{name}/grad")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_optimizer(name):
+    rule, options = RULES[name]
+    p = tensor("parameter", 3, 2)
+    optimizer = getattr(mg.optim, rule)([p], **options)
+    for step in range(STEPS):
+        p.grad = mg.tensor(numbers(f"gradient {step}", 3, 2))
+        optimizer.step()
+        close(p, f"rule/{name}/{step}")
