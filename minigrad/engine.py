@@ -26,11 +26,6 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
     found = set(stack)
     while stack:
         op = stack.pop()
-        if op.released:
-            raise RuntimeError(
-                f"backward a second time through {type(op).__name__}, whose saved arrays were "
-                "released by the first: pass retain_graph=True to the first backward"
-            )
         for slot in op.slots:
             if slot is not None:
                 owner = slot[0]
@@ -46,6 +41,12 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
             ):
                 useful.add(op)
         order = [op for op in order if op in useful]
+    for op in order:
+        if op.released:
+            raise RuntimeError(
+                f"backward a second time through {type(op).__name__}, whose saved arrays were "
+                "released by the first: pass retain_graph=True to the first backward"
+            )
     return order[::-1]
 
 

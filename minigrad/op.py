@@ -227,15 +227,17 @@ class Op:
 
     @property
     def released(self) -> bool:
-        return self.slots is None
+        return self.saved_inputs is None
 
     def release(self) -> None:
-        """Let go of everything held, also of what `forward` put aside, once the node has been
-        visited. Its place on the tape stays known: its output may be a target.
+        """Let go of all arrays, also of what `forward` put aside, once the node has been visited.
+
+        Its place on the tape stays known: its output may be a target, and a later walk must see
+        that it would have to come through here.
         """
-        number, metas = self.number, self.metas
+        number, metas, slots = self.number, self.metas, self.slots
         vars(self).clear()
-        self.number, self.metas, self.slots = number, metas, None
+        self.number, self.metas, self.slots, self.saved_inputs = number, metas, slots, None
 
     def explained(self, error: Exception, arrays: list) -> Exception:
         """The array module's error, with the op and what it was given in front."""

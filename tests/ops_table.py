@@ -467,6 +467,19 @@ row(
     op=lambda x: mg.gather(x, 1, on(x, [[[1, 1]], [[0, 0]], [[1, 1]]])),
     tag="3-d",
 )
+row(
+    "gather",
+    lambda x: x[[[0]], [[2]]],
+    (2, 3),
+    op=lambda x: x.gather(1, on(x, [[2]])),
+    tag="smaller index",
+)
+row(
+    "embedding",
+    lambda w: w[np.array([[1, 0, 1], [2, 1, 1]])],
+    (3, 2),
+    op=lambda w: mg.embedding(on(w, [[1, 0, 1], [2, 1, 1]]), w),
+)
 
 # products
 

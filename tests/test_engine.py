@@ -472,6 +472,14 @@ def test_gradient_of_a_tensor_whose_own_past_is_released():
     assert mg.grad(b, h)[0].tolist() == [2, 2]
 
 
+def test_a_released_part_that_is_not_on_the_way_is_not_asked_for():
+    x, w = leaf([1.0]), leaf([2.0])
+    h = x.tanh()
+    h.sum().backward()
+    (g,) = mg.grad((h * w).sum(), w)
+    assert g.item() == math.tanh(1)
+
+
 def test_create_graph_keeps_the_graph():
     x = leaf(2.0)
     y = x**3
@@ -665,6 +673,35 @@ def test_change_of_a_copy_is_no_change_of_its_source():
         with mg.no_grad():
             copy().fill_(0)
         assert mg.grad(y.sum(), w)[0].tolist() == np.cos([1, 2, 3]).tolist()
+
+
+WRITES = [
+    (lambda x: x[1:], [0, 5, 5, 5]),
+    (lambda x: x[::-2], [0, 5, 0, 5]),
+    (lambda x: x[2], [0, 0, 5, 0]),  # of one dimension: a 0-d view, where NumPy gives a copy
+    (lambda x: x.reshape(2, 2)[0], [5, 5, 0, 0]),
+    (lambda x: x.reshape(2, 2)[1, 0], [0, 0, 5, 0]),
+    (lambda x: x.unbind()[3], [0, 0, 0, 5]),
+    (lambda x: x.split(2)[1], [0, 0, 5, 5]),
+    (lambda x: x.reshape(2, 2).t()[0], [5, 0, 5, 0]),
+]
+
+
+@pytest.mark.parametrize("view, expected", WRITES)
+def test_writing_through_a_view_reaches_its_source(view, expected):
+    x = mg.zeros(4)
+    view(x).fill_(5)
+    assert x.tolist() == expected
+
+
+def test_change_of_an_embedding_table_after_the_rows_were_read():
+    """Its gradient needs the ids and the shape of the table, not its values."""
+    table = nn.Embedding(3, 2)
+    y = table(mg.tensor([1, 1]))
+    with mg.no_grad():
+        table.weight.mul_(2)
+    y.sum().backward()
+    assert table.weight.grad.tolist() == [[0, 0], [2, 2], [0, 0]]
 
 
 def test_optimizer_step_between_forward_and_backward():

@@ -1,5 +1,4 @@
 """Ops with a hand-written backward on raw arrays, each with its meaning in primitives."""
 
 from .cross_entropy import cross_entropy
-from .embedding import embedding
 from .lstm import lstm

@@ -52,7 +52,7 @@ def embedding(ids: Tensor, weight: Tensor, padding_idx: int | None = None) -> Te
             raise ValueError(f"padding_idx {padding_idx} is outside a table of {V} rows")
         padding_idx %= V
     check_ids(ids, "embedding ids", V)
-    return fused.embedding(ids, weight, padding_idx)
+    return ops.embedding(ids, weight, padding_idx)
 
 
 def dropout(

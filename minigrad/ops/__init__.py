@@ -50,7 +50,7 @@ from .elementwise import (
     tanh,
     where,
 )
-from .indexing import gather, index
+from .indexing import embedding, gather, index
 from .linalg import matmul
 from .promotion import result_type
 from .random import Generator, default_generator, manual_seed, rand, randint, randn, randperm

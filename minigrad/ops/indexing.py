@@ -9,6 +9,7 @@ import numpy as np
 from ..backend import is_array
 from ..op import Op
 from ..tensor import Tensor
+from .elementwise import eq, masked_fill
 
 
 def raw_index(index: Any) -> Any:
@@ -26,6 +27,14 @@ def is_basic(index: Any) -> bool:
     return not any(isinstance(i, (list, np.ndarray)) or (is_array(i) and i.ndim) for i in parts)
 
 
+def read(x: Any, index: Any) -> Any:
+    """x[index]; one element by a basic index is a 0-d view, where NumPy would copy a scalar."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if is_basic(index) and all(part is not Ellipsis for part in parts):
+        return x[(*parts, ...)]
+    return x[index]
+
+
 class Index(Op):
     """y = x[index], for every form of NumPy index"""
 
@@ -34,7 +43,7 @@ class Index(Op):
 
     def forward(self, x):
         self.shape, self.index = x.shape, self.backend.place(self.index)
-        return x[self.index]
+        return read(x, self.index)
 
     def backward(self, g, _y, _x):
         return IndexAdd(index=self.index, shape=self.shape)(g)
@@ -62,6 +71,11 @@ class Gather(Op):
 
     def forward(self, x, index):
         self.shape = x.shape
+        if x.ndim == index.ndim:  # the index may be smaller in the other dimensions, as in PyTorch
+            sizes = [
+                slice(n if d != self.dim % x.ndim else None) for d, n in enumerate(index.shape)
+            ]
+            x = x[tuple(sizes)]
         return self.xp.take_along_axis(x, index, axis=self.dim)
 
     def backward(self, g, _y, _x, index):
@@ -87,6 +101,39 @@ class ScatterAdd(Op):
         return Gather(dim=self.dim)(g, index), None
 
 
+class Rows(Op):
+    """y = table[ids], the rows of a table (V, D) at ids of any shape S: (*S, D)
+
+    Row `padding_idx` is read and gets no gradient.
+    """
+
+    fresh = True
+
+    def forward(self, table, ids):
+        self.shape = table.shape
+        return table[ids]
+
+    def backward(self, g, _y, _table, ids):
+        return AddRows(shape=self.shape, padding_idx=self.padding_idx)(g, ids), None
+
+
+class AddRows(Op):
+    """Zeros of `shape` (V, D) with the rows of g added at ids: the adjoint of reading rows there"""
+
+    def forward(self, g, ids):
+        table = self.backend.add_rows(self.shape, ids.reshape(-1), g.reshape(-1, self.shape[1]))
+        if self.padding_idx is not None:
+            table[self.padding_idx] = 0
+        return table
+
+    def backward(self, g, _y, _g, ids):
+        rows = Rows(padding_idx=None)(g, ids)
+        if self.padding_idx is not None:
+            pads = eq(ids, self.padding_idx)
+            rows = masked_fill(rows, pads.reshape((*pads.shape, 1)), 0.0)
+        return rows, None
+
+
 def index(x, index):
     """x[index]; IndexError where the index does not fit."""
     return Index(index=raw_index(index))(x)
@@ -95,3 +142,8 @@ def index(x, index):
 def gather(x, dim, index):
     """The elements of x at `index` along `dim`; all other sizes must agree."""
     return Gather(dim=dim)(x, index)
+
+
+def embedding(ids, table, padding_idx=None):
+    """Rows of `table` (V, D) at ids, integers of any shape."""
+    return Rows(padding_idx=padding_idx)(table, ids)

@@ -119,7 +119,11 @@ class Norm(Reduction):
     def forward(self, x):
         x = floating(x)
         self.prepare(x)
-        return self.xp.sqrt((x * x).sum(axis=self.dims, keepdims=self.keepdim))
+        largest = self.xp.abs(x).max() if x.size else x.sum()
+        usable = (largest > 0) & self.xp.isfinite(largest)
+        scale = self.xp.where(usable, largest, 1).astype(x.dtype)  # squares stay in range
+        x = x / scale
+        return self.xp.sqrt((x * x).sum(axis=self.dims, keepdims=self.keepdim)) * scale
 
     def backward(self, g, y, x):
         return reshape(g / ew.masked_fill(y, ew.eq(y, 0), 1.0), self.kept) * x

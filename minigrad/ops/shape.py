@@ -112,7 +112,7 @@ class Unbind(Op):
 
     def forward(self, x):
         lead = (slice(None),) * (self.dim % x.ndim)
-        return tuple([x[(*lead, i)] for i in range(x.shape[self.dim])])
+        return tuple([x[(*lead, i, ...)] for i in range(x.shape[self.dim])])
 
     def backward(self, gs, _ys, _x):
         return stack(gs if isinstance(gs, list) else [gs], self.dim)
