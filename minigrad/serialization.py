@@ -77,7 +77,7 @@ def load_file(path: str | os.PathLike) -> dict[str, Tensor]:
 
 def _host(name: str, x: Any) -> np.ndarray:
     if isinstance(x, Tensor):
-        return x.numpy_copy()
+        return x.to_numpy()
     if is_array(x):
         return to_numpy(x)
     raise TypeError(f"{name} is a {type(x).__name__}: a safetensors file holds Tensors and arrays")

@@ -89,7 +89,7 @@ class Tensor:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        text = np.array2string(self.numpy_copy(), separator=", ", precision=4, prefix="tensor(")
+        text = np.array2string(self.to_numpy(), separator=", ", precision=4, prefix="tensor(")
         notes = [] if self.dtype in (np.float32, np.int64, np.bool_) else [f"dtype={self.dtype}"]
         if self.device != "cpu":
             notes.append(f"device='{self.device}'")
@@ -104,7 +104,7 @@ class Tensor:
 
     # to the host
 
-    def numpy_copy(self) -> np.ndarray:
+    def to_numpy(self) -> np.ndarray:
         """The values as a NumPy array, from any device, with or without a graph."""
         return backends.to_numpy(self.array)
 
@@ -128,10 +128,10 @@ class Tensor:
             raise RuntimeError(
                 f"item() needs a tensor of one element, this one has shape {self.shape}"
             )
-        return self.numpy_copy().item()
+        return self.to_numpy().item()
 
     def tolist(self) -> Any:
-        return self.numpy_copy().tolist()
+        return self.to_numpy().tolist()
 
     def __bool__(self) -> bool:
         if self.numel() != 1:

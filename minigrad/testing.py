@@ -50,7 +50,7 @@ def gradcheck(
 
     analytic = engine.grad([outputs[n] for n in floats], xs, weights, allow_unused=True)
     for i, x, g in zip(places, xs, analytic):
-        values = np.zeros(x.shape) if g is None else g.numpy_copy()
+        values = np.zeros(x.shape) if g is None else g.to_numpy()
         if values.shape != x.shape:
             raise AssertionError(
                 f"the gradient of input {i} has shape {values.shape}, the input {x.shape}"
@@ -102,7 +102,7 @@ def _like(x: Tensor, values: np.ndarray) -> Tensor:
 def _finite_differences(function, inputs, place, floats, weights, eps) -> np.ndarray:
     """d (Σ weights · outputs) / d inputs[place], one element at a time."""
     x = inputs[place]
-    values = x.numpy_copy().astype(np.float64)
+    values = x.to_numpy().astype(np.float64)
     numeric = np.zeros(values.shape)
 
     def weighted(changed: np.ndarray) -> float:

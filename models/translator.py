@@ -65,19 +65,14 @@ class Translator:
     def translate(self, sentences: Sequence[str], batch_size: int = 64) -> list[str]:
         """One translation a sentence, in order; an empty sentence stays empty."""
         translations = [""] * len(sentences)
-        for place, text in self.translations(sentences, batch_size):
-            translations[place] = text
-        return translations
-
-    def translations(self, sentences: Sequence[str], batch_size: int) -> Iterator[tuple[int, str]]:
-        """Positions and translations as their batches are done, long sentences first."""
         examples = [self.example(sentence) for sentence in sentences]
         filled = [n for n, (source, _) in enumerate(examples) if source]
         self.model.eval()
         for positions, batch in sorted_batches([examples[n] for n in filled], batch_size):
-            limit = 2 * len(batch.source) + 10  # no sentence of the corpora needs more
-            for position, ids in zip(positions, greedy_search(self.model, batch, limit)):
-                yield filled[position], self.target.decode(ids)
+            limits = 2 * batch.source_lengths + 10  # no sentence of the corpora needs more
+            for position, ids in zip(positions, greedy_search(self.model, batch, limits)):
+                translations[filled[position]] = self.target.decode(ids)
+        return translations
 
     # the run directory
 

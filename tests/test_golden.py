@@ -12,7 +12,9 @@ from minigrad.serialization import load_file
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
 
-from cases import CLASSES, LENGTHS, LOSSES, LSTMS, RULES, STEPS, numbers  # noqa: E402
+from cases import (  # noqa: E402
+    CLASSES, IDS, LENGTHS, LOSSES, LSTMS, PADDINGS, RULES, STEPS, numbers,
+)  # fmt: skip
 
 RECORDED = load_file(GOLDEN / "pytorch.safetensors")
 
@@ -48,6 +50,15 @@ def test_cross_entropy(name):
     loss.backward()
     close(loss, f"loss/{name}")
     close(x.grad, f"loss/{name}/grad")
+
+
+@pytest.mark.parametrize("name", PADDINGS)
+def test_embedding(name):
+    table = tensor("table", 5, 3)
+    y = mg.nn.functional.embedding(mg.tensor(IDS), table, PADDINGS[name])
+    (y * mg.tensor(numbers("rows", 2, 3, 3))).sum().backward()
+    close(y, f"embedding/{name}")
+    close(table.grad, f"embedding/{name}/grad")
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -513,14 +513,14 @@ def test_forget_bias_is_applied_once(bidirectional, value):
 def test_forget_bias_left_out_is_as_in_pytorch():
     mg.manual_seed(0)
     model = nn.LSTM(3, 400)
-    bias = model.bias_ih_l0.numpy_copy() + model.bias_hh_l0.numpy_copy()
+    bias = model.bias_ih_l0.to_numpy() + model.bias_hh_l0.to_numpy()
     assert abs(bias[400:800].mean()) < 0.01  # U(-1/20, 1/20) twice
 
 
 def test_initial_weights_are_uniform_within_one_over_root_hidden():
     mg.manual_seed(0)
     for name, p in nn.LSTM(30, 25, 2, bidirectional=True).named_parameters():
-        values = p.numpy_copy()
+        values = p.to_numpy()
         assert values.dtype == "float32" and np.abs(values).max() <= 0.2, name
         assert np.abs(values).max() > 0.18, name
         assert values.std() == pytest.approx(0.4 / np.sqrt(12), rel=0.15), name

@@ -83,7 +83,7 @@ def test_float32_stays_float32_and_inputs_stay_untouched(row):
         for x, array, g, e in zip(xs, arrays, gradients(call, xs), exact):
             assert g.dtype == "float32" and g.shape == array.shape
             np.testing.assert_allclose(g, e, rtol=2e-4, atol=2e-4)
-            assert x.numpy_copy().tobytes() == array.tobytes()
+            assert x.to_numpy().tobytes() == array.tobytes()
 
 
 @table
@@ -92,13 +92,13 @@ def test_inputs_and_weights_stay_untouched_at_order_2(row):
     xs = leaves(arrays)
     ys = [y for y in several(row.calls()[0](*xs)) if y.dtype.kind == "f"]
     ws = [w.requires_grad_() for w in cotangents(ys)]
-    before = [w.numpy_copy().copy() for w in ws]
+    before = [w.to_numpy().copy() for w in ws]
     gs = mg.grad(ys, xs, ws, create_graph=True, allow_unused=True)
     gs = [g for g in gs if g is not None and g.requires_grad]
     if gs:
         mg.grad(gs, [*xs, *ws], cotangents(gs), allow_unused=True)
     for x, array in zip([*xs, *ws], [*arrays, *before], strict=True):
-        assert x.numpy_copy().tobytes() == array.tobytes()
+        assert x.to_numpy().tobytes() == array.tobytes()
 
 
 def transposed(x):
@@ -187,7 +187,7 @@ CONSTANTS = """eq ne lt le gt ge logical_and logical_or logical_not sign isfinit
     any result_type""".split()
 CREATION = """tensor as_tensor from_numpy zeros ones full eye arange zeros_like ones_like full_like
     rand randn randint randperm manual_seed""".split()
-OTHER_METHODS = """argmax argmin all any size dim numel is_floating_point numpy_copy numpy item
+OTHER_METHODS = """argmax argmin all any size dim numel is_floating_point to_numpy numpy item
     tolist to cpu cuda float double long int bool requires_grad_ detach backward changed copy_ fill_
     zero_ add_ sub_ mul_ div_""".split()
 

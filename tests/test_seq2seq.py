@@ -186,6 +186,17 @@ def test_greedy_search_ends_at_the_end_of_sentence_and_at_the_limit():
     assert [len(ids) for ids in greedy_search(model, Batch.of(examples()), 10)] == [10] * 6
 
 
+def test_a_limit_of_its_own_for_each_sentence():
+    model, made = model_of(), examples()
+    for banned in (EOS, PAD):
+        model.decoder.output.bias.array[banned] = -100
+    limits = [3, 1, 7, 2, 5, 4]
+    together = greedy_search(model, Batch.of(made), limits)
+    assert [len(ids) for ids in together] == limits
+    for example, limit, ids in zip(made, limits, together):
+        assert greedy_search(model, Batch.of([example]), limit) == [ids]
+
+
 def test_attention_is_a_weighted_mean_over_real_tokens():
     mg.manual_seed(0)
     attention = Attention(4).double()

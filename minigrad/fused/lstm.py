@@ -68,22 +68,15 @@ class LSTM(Fused):
         out[3 * H :] = w[2 * H : 3 * H]
         return out
 
-    def unfolded(self, w):
-        """Rows back in the order i, f, g, o."""
-        H = w.shape[0] // 4
-        return self.xp.concatenate((w[: 2 * H], w[3 * H :], w[2 * H : 3 * H]))
-
     def forward(self, xs, h, c, w_ih, w_hh, b):
         xp, (T, B, _), H = self.xp, xs.shape, h.shape[1]
         self.place_mask()
         w_hh = self.folded(w_hh)
-        from_x = (
-            self.folded(w_ih) @ self.clean(xs).reshape(T * B, -1).T
-        )  # (4H, TB): all steps in one product
+        # the inputs' part of all gates of all steps in one product, (4H, TB)
+        from_x = self.folded(w_ih) @ self.clean(xs).reshape(T * B, -1).T
         from_x = from_x.reshape(4 * H, T, B)
         from_x += self.folded(b)[:, None, None]
-        # inference keeps one step, training keeps all: gates (i, f, o, g), cells before and tanh of
-        # cells after
+        # training keeps every step, inference one: gates (i, f, o, g), cells before, tanh of cells
         kept = T if self.recorded else 1
         gates = xp.empty((kept, 4 * H, B), xs.dtype)
         cells = xp.empty((kept + 1, H, B), xs.dtype)

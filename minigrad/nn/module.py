@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend_for
 from ..ops import as_tensor
 from ..tensor import Tensor
 
@@ -48,8 +47,7 @@ class Module:
         setattr(self, name, tensor)
         self._buffers.add(name)
 
-    # walking the tree: attributes keep their order of assignment, so nothing needs to be stored
-    # twice
+    # walking the tree: attributes keep their order of assignment, so nothing is stored twice
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         for name, value in vars(self).items():
@@ -181,8 +179,3 @@ class Module:
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
-
-
-def buffers_on(module: Module) -> str:
-    """The device a module lives on, or "cpu" when it has no parameters."""
-    return next((p.device for p in module.parameters()), backend_for(None).device)

@@ -166,7 +166,7 @@ def active_steps(lengths: Any, T: int, B: int) -> np.ndarray | None:
     """Lengths as a host array (T, B), bool, true at real tokens; None when all are T."""
     if lengths is None:
         return None
-    lengths = lengths.numpy_copy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    lengths = lengths.to_numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
     if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
         raise RuntimeError(
             f"lengths must be {B} integers, one for each sentence, "

@@ -21,7 +21,7 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     Python floats give float32, ints int64, bools bool; an array keeps its dtype.
     """
     if isinstance(data, Tensor):
-        host, device = data.numpy_copy(), device or data.device
+        host, device = data.to_numpy(), device or data.device
     elif is_array(data):
         host, device = backend_of(data).download(data), device or backend_of(data).device
     else:
@@ -39,7 +39,7 @@ def tensor(data: Any, dtype: Any = None, device: Any = None, requires_grad: bool
 def _plain(data: Any) -> Any:
     """Nested lists with the Tensors in them as arrays."""
     if isinstance(data, Tensor):
-        return data.numpy_copy()
+        return data.to_numpy()
     return [_plain(x) for x in data] if isinstance(data, (list, tuple)) else data
 
 

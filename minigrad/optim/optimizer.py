@@ -94,7 +94,7 @@ class Optimizer:
         state = {}
         for p, values in self.state.items():
             state[numbers[id(p)]] = {
-                name: Tensor(value).numpy_copy().copy() if hasattr(value, "shape") else value
+                name: Tensor(value).to_numpy().copy() if hasattr(value, "shape") else value
                 for name, value in values.items()
             }
         return {"state": state, "param_groups": groups}
@@ -116,7 +116,7 @@ class Optimizer:
             p = params[int(number)]
             state[p] = {}
             for name, value in values.items():
-                value = value.numpy_copy() if isinstance(value, Tensor) else value
+                value = value.to_numpy() if isinstance(value, Tensor) else value
                 if isinstance(value, np.ndarray):
                     if value.shape != p.shape:
                         raise ValueError(

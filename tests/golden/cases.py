@@ -18,6 +18,8 @@ RULES = {
     "adam": ("Adam", dict(lr=0.05, weight_decay=0.01)),
 }
 STEPS = 10
+IDS = np.array([[4, 0, 1], [4, 4, 2]])  # of an embedding: ids that repeat, and padding
+PADDINGS = {"no padding": None, "padding 1": 1, "padding -1": -1}
 
 
 def numbers(name, *shape):

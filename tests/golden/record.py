@@ -6,7 +6,7 @@ To be run by hand where PyTorch is installed; tests/test_golden.py reads the fil
 from pathlib import Path
 
 import torch
-from cases import CLASSES, LENGTHS, LOSSES, LSTMS, RULES, STEPS, numbers
+from cases import CLASSES, IDS, LENGTHS, LOSSES, LSTMS, PADDINGS, RULES, STEPS, numbers
 from safetensors.torch import save_file
 
 FILE = Path(__file__).with_name("pytorch.safetensors")
@@ -41,6 +41,11 @@ def main():
         loss = torch.nn.functional.cross_entropy(x, torch.tensor(CLASSES), **options)
         loss.backward()
         out |= {f"loss/{name}": loss, f"loss/{name}/grad": x.grad}
+    for name, padding_idx in PADDINGS.items():
+        table = tensor("table", 5, 3)
+        y = torch.nn.functional.embedding(torch.tensor(IDS), table, padding_idx)
+        (y * torch.tensor(numbers("rows", 2, 3, 3))).sum().backward()
+        out |= {f"embedding/{name}": y, f"embedding/{name}/grad": table.grad}
     for name, (rule, options) in RULES.items():
         p = tensor("parameter", 3, 2)
         optimizer = getattr(torch.optim, rule)([p], **options)

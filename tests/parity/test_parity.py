@@ -141,6 +141,26 @@ def test_cross_entropy(ignore_index, label_smoothing, reduction, dtype):
     compare([loss], [loss_t], [x], dtype, rng)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_of_ignored_rows_only(reduction):
+    """The mean over no row is NaN, and yet its gradient is zero, not NaN."""
+    x = pair(np.random.default_rng(0), 3, 5)
+    loss = F.cross_entropy(x[0], mg.tensor([-100] * 3), reduction=reduction)
+    target = torch.tensor([-100] * 3)
+    loss_t = torch.nn.functional.cross_entropy(x[1], target, reduction=reduction)
+    close(loss, loss_t)
+    loss.sum().backward()
+    loss_t.sum().backward()
+    close(x[0].grad, x[1].grad)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+def test_dropout_in_evaluation(p):
+    x = pair(np.random.default_rng(0), 3, 5)
+    y, y_t = nn.Dropout(p).eval()(x[0]), torch.nn.Dropout(p).eval()(x[1])
+    compare([y], [y_t], [x], "float64", np.random.default_rng(1))
+
+
 def test_cross_entropy_of_one_sample():
     rng = np.random.default_rng(0)
     x = pair(rng, 5)
