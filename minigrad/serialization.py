@@ -33,9 +33,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             os.fsync(written.fileno())  # the rename must not reach the disk before the content
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(
-            name, 0o666 & ~mask
-        )  # mkstemp's files are private; this one is a file like any other
+        # mkstemp's files are private; this one is a file like any other
+        os.chmod(name, 0o666 & ~mask)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -62,9 +62,8 @@ class Encoder(nn.Module):
     def forward(self, source: Tensor, lengths: Tensor) -> Memory:
         """source (S, B) and its B lengths -> Memory."""
         S, B = source.shape
-        ys, last = self.lstm(
-            self.dropout(self.embedding(source)), lengths=lengths
-        )  # (S, B, 2H), (2·layers, B, H)
+        # (S, B, 2H), (2·layers, B, H)
+        ys, last = self.lstm(self.dropout(self.embedding(source)), lengths=lengths)
         state = tuple(
             [self.bridge(bridge, x) for bridge, x in zip((self.bridge_h, self.bridge_c), last)]
         )

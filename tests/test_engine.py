@@ -645,12 +645,13 @@ def test_change_of_the_source_of_a_view_is_seen(view, kind):
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
+# fmt: skip
 @pytest.mark.parametrize(
     "op",
     [lambda w: w + 1, lambda w: -w, lambda w: w.sum(), lambda w: w.mean(), lambda w: w * 3,
      lambda w: w.reshape(2, 1), lambda w: w[0], lambda w: mg.cat([w, w]), lambda w: w.exp(),
      lambda w: w.clone(), lambda w: mg.where(mg.tensor([True, False]), w, 0.0)],
-)  # fmt: skip
+)
 def test_change_is_allowed_where_the_rule_does_not_need_the_value(op, create_graph):
     w = leaf([0.0, 1.0])
     y = op(w).sum()

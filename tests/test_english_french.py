@@ -358,13 +358,14 @@ def test_agreement_of_adjectives(forms):
     assert french_agreement(forms[0]) == forms
 
 
+# fmt: skip
 @pytest.mark.parametrize(
     "singular, plural",
     [
         ("journal", "journaux"), ("cheval", "chevaux"), ("oiseau", "oiseaux"),
         ("souris", "souris"), ("œuf", "œufs"), ("voix", "voix"), ("nez", "nez"),
     ],
-)  # fmt: skip
+)
 def test_french_plural(singular, plural):
     assert french_plural(singular) == plural
 
@@ -434,10 +435,11 @@ def test_the_same_in_another_process_with_other_hashes(corpora):
     ]
     root = str(Path(english_french_module.__file__).parents[2])
     for hash_seed in ("1", "2"):
+        # fmt: skip
         result = subprocess.run(
             [sys.executable, "-c", program], cwd=root, text=True, capture_output=True, check=True,
             env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": root},
-        )  # fmt: skip
+        )
         assert result.stdout.splitlines() == expected
 
 

@@ -24,6 +24,7 @@ CAT = ("A cat.", "Un chat.")
 DOG = ("A dog.", "Un chien.")
 
 
+# fmt: skip
 @pytest.mark.parametrize(
     "text, pairs",
     [
@@ -37,7 +38,7 @@ DOG = ("A dog.", "Un chien.")
          [(f"A{LINE_SEPARATORS}b", f"Ça{LINE_SEPARATORS}d")]),
         ("Hi\rthere\tSalut\n", [("Hi\rthere", "Salut")]),
     ],
-)  # fmt: skip
+)
 def test_read_tsv(write, text, pairs):
     assert read_tsv(write("pairs.tsv", text)) == pairs
     assert read_tsv(str(write("a name with blanks.tsv.gz", text))) == pairs

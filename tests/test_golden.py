@@ -12,9 +12,10 @@ from minigrad.serialization import load_file
 GOLDEN = Path(__file__).parent / "golden"
 sys.path.insert(0, str(GOLDEN))
 
+# fmt: skip
 from cases import (  # noqa: E402
     CLASSES, IDS, LENGTHS, LOSSES, LSTMS, PADDINGS, RULES, STEPS, numbers,
-)  # fmt: skip
+)
 
 RECORDED = load_file(GOLDEN / "pytorch.safetensors")
 

@@ -681,10 +681,11 @@ LOSS_ERRORS = [
 ]  # fmt: skip
 
 
+# fmt: skip
 @pytest.mark.parametrize(
     "shape, target, options, error, message", [e[1:] for e in LOSS_ERRORS],
     ids=[e[0] for e in LOSS_ERRORS],
-)  # fmt: skip
+)
 def test_cross_entropy_errors(shape, target, options, error, message):
     with pytest.raises(error, match=message):
         F.cross_entropy(mg.ones(shape), mg.tensor(target), **options)

@@ -450,9 +450,10 @@ def test_tensor_refuses_what_is_not_numbers(data):
 
 # type promotion: Python numbers by type, 0-d tensors as "0 dtype"
 
+# fmt: skip
 f16, f32, f64, i8, i32, i64, u8, b = (
     "float16 float32 float64 int8 int32 int64 uint8 bool".split()
-)  # fmt: skip
+)
 PROMOTION = [
     # tensor with tensor: the larger of the higher kind
     (f32, f32, f32), (f32, f64, f64), (f16, f32, f32), (f32, i64, f32), (f16, i64, f16),

@@ -179,12 +179,13 @@ def test_a_write_that_fails_at_the_end(step, tmp_path, monkeypatch):
     assert listing(tmp_path) == ["x"]
 
 
+# fmt: skip
 @pytest.mark.parametrize(
     "bad",
     [{"a": np.ones(2), "b": [1.0]}, {"a": 3.0}, {"a": None}, {"a": np.array(["text"])},
      {"a": np.array([None])}, {1: np.ones(2)}],
     ids=["list", "number", "None", "text", "objects", "name"],
-)  # fmt: skip
+)
 def test_what_is_no_tensor_leaves_the_old_file(bad, tmp_path):
     path = tmp_path / "x"
     save_file({"a": np.ones(2)}, path)

@@ -18,9 +18,8 @@ class CrossEntropy(Fused):
 
     def compose(self, x, target):
         ignored = target == self.ignore_index
-        x = ops.where(
-            ignored.reshape(-1, 1), 0.0, x
-        )  # whatever stands in an ignored row stays there
+        # whatever stands in an ignored row stays there
+        x = ops.where(ignored.reshape(-1, 1), 0.0, x)
         log_p = ops.log_softmax(x, 1)
         classes = ops.where(ignored, 0, target).reshape(-1, 1)
         nll = -ops.gather(log_p, 1, classes).reshape(-1)

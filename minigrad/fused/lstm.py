@@ -125,9 +125,8 @@ class LSTM(Fused):
         gates, cells, tanhs, states, h0 = self.kept
         i, f, o, g = (gates[:, k * H : (k + 1) * H] for k in range(4))  # (T, H, B)
         # everything that does not depend on the incoming gradient, for all steps in few passes
-        slopes = xp.empty(
-            (T, 4 * H, B), xs.dtype
-        )  # of the gates' inputs: i, f, g by dc, then o by dh
+        # of the gates' inputs: i, f, g by dc, then o by dh
+        slopes = xp.empty((T, 4 * H, B), xs.dtype)
         xp.multiply(g * i, 1 - i, out=slopes[:, :H])
         xp.multiply(cells[:T] * f, 1 - f, out=slopes[:, H : 2 * H])
         xp.multiply(i, 1 - g * g, out=slopes[:, 2 * H : 3 * H])

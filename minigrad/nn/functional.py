@@ -18,9 +18,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"linear: x has shape {tuple(x.shape)}, its last size must be {weight.shape[1]}"
         )
-    y = (
-        ops.reshape(x, (-1, x.shape[-1])) @ weight.T if x.ndim > 2 else x @ weight.T
-    )  # one product for all rows
+    # one product for all rows
+    y = ops.reshape(x, (-1, x.shape[-1])) @ weight.T if x.ndim > 2 else x @ weight.T
     y = ops.reshape(y, (*x.shape[:-1], weight.shape[0])) if x.ndim > 2 else y
     return y if bias is None else y + bias
 

@@ -112,9 +112,8 @@ class Module:
         for _, x in [*self.named_parameters(), *self.named_buffers()]:
             y = x.detach().to(*targets, device=device, dtype=dtype)
             if y.is_floating_point() and not x.is_floating_point():
-                y = y.to(
-                    dtype=x.dtype
-                )  # counts and masks keep their type, only their place changes
+                # counts and masks keep their type, only their place changes
+                y = y.to(dtype=x.dtype)
             x.array = y.array
             x.changed()
             if x.grad is not None:

@@ -62,9 +62,8 @@ class Sum(Reduction):
 
     def forward(self, x):
         self.prepare(x)
-        dtype = (
-            np.int64 if x.dtype.kind in "bui" else None
-        )  # as in PyTorch: sums of bools and small ints
+        # as in PyTorch: sums of bools and small ints
+        dtype = np.int64 if x.dtype.kind in "bui" else None
         return x.sum(axis=self.dims, keepdims=self.keepdim, dtype=dtype)
 
 
@@ -241,9 +240,8 @@ def _extremum(x, dim, keepdim, elementwise, reduce, arg):
     from .shape import squeeze
 
     indices = arg(x, dim, True)
-    values = gather(
-        x, dim, indices
-    )  # the gradient goes to the first of several equal elements, as in PyTorch
+    # the gradient goes to the first of several equal elements, as in PyTorch
+    values = gather(x, dim, indices)
     return ValuesIndices(
         *((values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim)))
     )
