@@ -29,7 +29,7 @@ from minigrad import nn, optim
 from minigrad.serialization import write_text
 from models.evaluation import evaluate, teacher_forced
 from models.seq2seq import backward_in_windows
-from models.translator import ModelOptions, Translator
+from models.translator import ModelOptions, RunError, Translator
 
 Pairs = list[tuple[str, str]]
 
@@ -313,8 +313,13 @@ def main() -> None:
     )
     print(left_out if read > len(splits["train"]) else "")
     print(f"{len(source)} source types, {len(target)} target types, {parameters:,} parameters")
-    train(args, translator, splits, run)
-    report(args, translator, splits, run)
+    try:
+        train(args, translator, splits, run)
+        report(args, translator, splits, run)
+    except KeyboardInterrupt:
+        sys.exit(f"\ninterrupted: {run} keeps the best epoch so far")
+    except (OSError, RunError) as error:
+        sys.exit(f"\nerror: {error}: {run} keeps what was written before")
 
 
 if __name__ == "__main__":
