@@ -238,9 +238,18 @@ class Tensor:
                 "(y = x + 1, not x.add_(1)), or no_grad() if no gradient is wanted"
             )
         place = backends.backend_of(self.array, raw(value)).place
-        self.array[place(raw_index(index))] = raw(value)
+        try:
+            self.array[place(raw_index(index))] = raw(value)
+        except ValueError as error:  # as PyTorch has it
+            raise RuntimeError(f"writing into a tensor of shape {self.shape}: {error}") from error
         self.changed()
         return self
+
+    def _become(self, result: Tensor) -> Tensor:
+        """An in-place operator: a wider type does not fit."""
+        if result.dtype.kind == "f" and self.dtype.kind != "f":
+            raise RuntimeError(f"a {result.dtype} result does not fit a tensor of {self.dtype}")
+        return self._write(..., result)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._write(index, value)
@@ -256,16 +265,16 @@ class Tensor:
         return self._write(..., 0)
 
     def add_(self, other: Any, alpha: float = 1) -> Tensor:
-        return self._write(..., self + (other if alpha == 1 else other * alpha))
+        return self._become(self + (other if alpha == 1 else other * alpha))
 
     def sub_(self, other: Any, alpha: float = 1) -> Tensor:
-        return self._write(..., self - (other if alpha == 1 else other * alpha))
+        return self._become(self - (other if alpha == 1 else other * alpha))
 
     def mul_(self, other: Any) -> Tensor:
-        return self._write(..., self * other)
+        return self._become(self * other)
 
     def div_(self, other: Any) -> Tensor:
-        return self._write(..., self / other)
+        return self._become(self / other)
 
     # operators
 

@@ -104,11 +104,14 @@ def cross_entropy(
             input.unsqueeze(0), target.reshape(1), ignore_index, reduction, label_smoothing
         )
         return loss.reshape(()) if reduction == "none" else loss
-    if input.ndim != 2 or target.ndim != 1 or input.shape[0] != target.shape[0]:
+    shapes = f"logits {tuple(input.shape)} and targets {tuple(target.shape)}"
+    if input.ndim != 2 or target.ndim != 1:
         raise RuntimeError(
-            "cross_entropy takes logits (N, V) and targets (N,), "
-            f"got {tuple(input.shape)} and {tuple(target.shape)}: flatten the other dimensions"
+            f"cross_entropy takes logits (N, V) and targets (N,), got {shapes}: "
+            "flatten the other dimensions first"
         )
+    if len(input) != len(target):
+        raise ValueError(f"cross_entropy of {shapes}: they differ in the number of rows")
     check_ids(target, "cross_entropy targets", input.shape[1], ignore_index)
     losses = fused.cross_entropy(input, target, ignore_index, label_smoothing)
     count = (target != ignore_index).sum() if reduction == "mean" else None

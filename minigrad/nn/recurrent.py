@@ -101,11 +101,15 @@ class LSTM(Module):
             dim = 0 if self.batch_first else 1
             y, state = self.forward(x.unsqueeze(dim), state, lengths=lengths)
             return y.squeeze(dim), tuple([s.squeeze(1) for s in state])
-        if x.ndim != 3 or x.shape[2] != self.input_size:
-            order = "(B, T" if self.batch_first else "(T, B"
+        order = "(B, T" if self.batch_first else "(T, B"
+        if x.ndim != 3:
+            raise ValueError(f"LSTM: x has shape {tuple(x.shape)}, expected {order}, input_size)")
+        if x.shape[2] != self.input_size:
             raise RuntimeError(
                 f"LSTM: x has shape {tuple(x.shape)}, expected {order}, {self.input_size})"
             )
+        if x.dtype != self.weight_ih_l0.dtype:
+            raise ValueError(f"LSTM: x is {x.dtype}, its weights are {self.weight_ih_l0.dtype}")
         x = x.transpose(0, 1) if self.batch_first else x
         T, B, _ = x.shape
         hs, cs = self.initial_state(x, B) if state is None else self.checked_state(state, B)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import is_array
-from ..op import Op
+from ..op import Op, raw
 from ..tensor import Tensor
 from .elementwise import eq, masked_fill
 
@@ -141,6 +141,9 @@ def index(x, index):
 
 def gather(x, dim, index):
     """The elements of x at `index` along `dim`; all other sizes must agree."""
+    ndim = raw(x).ndim
+    if not -ndim <= dim < ndim:
+        raise IndexError(f"gather along dimension {dim} of a tensor with {ndim} dimensions")
     return Gather(dim=dim)(x, index)
 
 

@@ -253,6 +253,8 @@ def _constant(name: str):
         array = raw(x)
         if dim is not None:
             dims_of(dim, array.ndim)
+        if name.startswith("arg") and not array.size:
+            raise IndexError(f"{name} of an empty tensor, of shape {array.shape}")
         result = getattr(array, name)(axis=dim, keepdims=keepdim)
         return (
             Tensor(result if isinstance(result, type(array)) else np.asarray(result))

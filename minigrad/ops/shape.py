@@ -30,8 +30,7 @@ class Permute(Op):
         return x.transpose(self.dims)
 
     def backward(self, g, _y, _x):
-        ndim = len(self.dims)
-        return permute(g, tuple(sorted(range(ndim), key=lambda i: self.dims[i] % ndim)))
+        return permute(g, sorted(range(len(self.dims)), key=lambda i: self.dims[i]))
 
 
 class Expand(Op):
@@ -133,7 +132,7 @@ def reshape(x, shape):
 
 
 def permute(x, dims):
-    return Permute(dims=tuple(dims))(x)
+    return Permute(dims=tuple([_checked(x, dim) for dim in dims]))(x)
 
 
 def transpose(x, dim0, dim1):
@@ -180,11 +179,14 @@ def flatten(x, start_dim=0, end_dim=-1):
     if not shape:
         return reshape(x, (1,))
     start, end = _checked(x, start_dim), _checked(x, end_dim)
+    if start > end:
+        raise RuntimeError(f"flatten from dimension {start} to {end}: the start is after the end")
     return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 def flip(x, dims):
-    return Flip(dims=tuple(dims) if isinstance(dims, (tuple, list)) else (dims,))(x)
+    dims = dims if isinstance(dims, (tuple, list)) else (dims,)
+    return Flip(dims=tuple([_checked(x, dim) for dim in dims]))(x)
 
 
 def cat(xs, dim=0):
@@ -205,18 +207,20 @@ def stack(xs, dim=0):
 
 def split(x, size, dim=0):
     """Pieces of `size` along `dim` (the last may be smaller), or of each size in a list."""
-    total = raw(x).shape[_checked(x, dim)]
-    sizes = (
-        list(size)
-        if isinstance(size, (tuple, list))
-        else ([min(size, total - start) for start in range(0, total, size)] or [0])
-    )
-    pieces = Split(sizes=sizes, dim=_checked(x, dim))(x)
-    return pieces
+    dim = _checked(x, dim)
+    total = raw(x).shape[dim]
+    if isinstance(size, (tuple, list)):
+        return Split(sizes=list(size), dim=dim)(x)
+    if size < 1:
+        raise RuntimeError(f"split into pieces of {size}: expected a size of at least 1")
+    sizes = [min(size, total - start) for start in range(0, total, size)] or [0]
+    return Split(sizes=sizes, dim=dim)(x)
 
 
 def chunk(x, chunks, dim=0):
     """At most `chunks` pieces of equal size along `dim`; the last may be smaller."""
+    if chunks < 1:
+        raise RuntimeError(f"chunk into {chunks} pieces: expected at least 1")
     total = raw(x).shape[_checked(x, dim)]
     return split(x, max(1, -(-total // chunks)), dim)
 

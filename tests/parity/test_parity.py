@@ -447,7 +447,7 @@ ERRORS = {
     "padding_idx of a module": lambda m: m.nn.Embedding(3, 2, padding_idx=3),
     "linear dtype": lambda m: m.nn.Linear(3, 2)(m.ones(4, 3).double()),
     "negative class": lambda m: m.nn.CrossEntropyLoss()(m.ones(2, 3), m.tensor([1, -1])),
-    "fewer classes than logits": lambda m: m.nn.CrossEntropyLoss()(m.ones(2, 3), m.tensor([1])),
+    "fewer targets than logits": lambda m: m.nn.CrossEntropyLoss()(m.ones(2, 3), m.tensor([1])),
     "reduction": lambda m: m.nn.CrossEntropyLoss(reduction="x")(m.ones(1, 2), m.tensor([0])),
     "lstm of four dimensions": lambda m: m.nn.LSTM(3, 2)(m.ones(1, 2, 1, 3)),
     "lstm of no steps": lambda m: m.nn.LSTM(3, 2)(m.ones(0, 1, 3)),
