@@ -24,7 +24,8 @@ parity: $(PARITY)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'minigrad needs Python 3.10 or newer')"
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "no virtual environment: install your system's package for it, often python3-venv"; exit 1; }
 
 $(SCRIPTS): $(VENV)/bin/python setup.cfg
 	$(RUN) -m pip install --quiet --editable ".[scripts]"

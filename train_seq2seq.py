@@ -44,11 +44,18 @@ def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], fl
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not (low <= value <= high and math.isfinite(value)):
+        if not (low <= value <= high and value < math.inf):
             raise argparse.ArgumentTypeError(f"{text} given, expected a {name} {bounds}")
         return value
 
     return parse
+
+
+def path(text: str) -> str:
+    """An argparse type: the name of a file or directory; an unset shell variable gives none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -60,7 +67,7 @@ def arguments() -> argparse.ArgumentParser:
     def add(group, name, kind, default, meaning, **more):
         if default is not None:
             meaning += f" (default: {default})"
-        if kind is not str:
+        if kind not in (str, path):
             more["metavar"] = "N"
         group.add_argument(name, type=kind, default=default, help=meaning, **more)
 
@@ -69,9 +76,9 @@ def arguments() -> argparse.ArgumentParser:
         tsv = f"{use} pairs, source TAB target, UTF-8"
         if part != "train":
             tsv += "; split off from training, by source sentence, if not given"
-        add(data, f"--{part}-file", str, None, tsv, metavar="TSV")
-        add(data, f"--{part}-src", str, None, f"{use} sources, one a line", metavar="FILE")
-        add(data, f"--{part}-tgt", str, None, f"{use} targets, one a line", metavar="FILE")
+        add(data, f"--{part}-file", path, None, tsv, metavar="TSV")
+        add(data, f"--{part}-src", path, None, f"{use} sources, one a line", metavar="FILE")
+        add(data, f"--{part}-tgt", path, None, f"{use} targets, one a line", metavar="FILE")
     limit = "the first N training pairs (default: all; built-in corpus: 60000 are made)"
     add(data, "--limit", whole, None, limit)
     add(data, "--max-length", whole, 50, "longer training pairs, in tokens, are left out")
@@ -103,7 +110,7 @@ def arguments() -> argparse.ArgumentParser:
     add(training, "--seed", number(int, 0), 0, "of weights, dropout, order and built-in corpus")
     add(training, "--device", str, "cpu", "cpu, cuda, cuda:1, or auto")
     out = "a new directory for the run (default: a fresh one under runs/)"
-    add(training, "--out", str, None, out, metavar="DIR")
+    add(training, "--out", path, None, out, metavar="DIR")
     return parser
 
 
@@ -160,6 +167,12 @@ def not_too_long(pairs: Pairs, limit: int) -> Pairs:
     return [pair for pair in pairs if all(len(tokenize(side)) <= limit for side in pair)]
 
 
+def diverged(what: str, epoch: int, run: Path) -> None:
+    """End a run whose numbers have left the range of floats."""
+    kept = "keeps the epochs before" if (run / "model.safetensors").exists() else "has no weights"
+    sys.exit(f"\nerror: {what} in epoch {epoch}: lower --lr or --clip-norm; {run} {kept}")
+
+
 def train(
     args: argparse.Namespace, translator: Translator, splits: dict[str, Pairs], run: Path
 ) -> None:
@@ -189,10 +202,7 @@ def train(
                     model.parameters(), args.clip_norm, error_if_nonfinite=False
                 )
                 if not math.isfinite(norm):
-                    sys.exit(
-                        f"\nerror: the gradient's norm is {norm} at step {step} (epoch {epoch}): "
-                        f"lower --lr or --clip-norm; {run} keeps the epochs before"
-                    )
+                    diverged(f"the gradient's norm is {norm} at step {step}", epoch, run)
                 optimizer.step()
                 total += loss * batch.target_tokens
                 tokens += batch.target_tokens
@@ -203,6 +213,8 @@ def train(
                     f"loss {total / tokens:.3f}, {speed:,.0f} tokens/s", refresh=False
                 )
         valid = teacher_forced(translator, splits["valid"], args.batch_size)
+        if not math.isfinite(valid["loss"]):
+            diverged(f"the validation loss is {valid['loss']}", epoch, run)
         translator.save_weights(run / "last.safetensors")
         since_best += 1
         if valid["loss"] < best:
@@ -260,7 +272,11 @@ def report(
     command = [str(python), "translate.py", str(run), splits["test"][0][0]]
     print(f"\ntranslate with it:  {shlex.join(command)}")
     if not args.no_attention:
-        print("see what attention is for: the same command with --no-attention, compare the tables")
+        given = list(sys.argv[1:])
+        if "--out" in given:
+            del given[given.index("--out") : given.index("--out") + 2]
+        again = shlex.join([str(python), "train_seq2seq.py", *given, "--no-attention"])
+        print(f"see what attention is for:  {again}")
 
 
 def fresh_run() -> Path:
@@ -293,10 +309,16 @@ def main() -> None:
         )
         for side in (0, 1)
     )
+    for side, vocabulary in (("source", source), ("target", target)):
+        if not vocabulary.types:
+            sys.exit(f"error: no {side} type occurs --min-count {args.min_count} times")
     options = ModelOptions(
         args.embedding_size, args.hidden_size, args.layers, args.dropout, not args.no_attention
     )
-    translator = Translator.new(source, target, options, max_source=args.max_length)
+    try:
+        translator = Translator.new(source, target, options, max_source=args.max_length)
+    except MemoryError as error:
+        sys.exit(f"error: {error}: lower --hidden-size, --embedding-size or --max-vocabulary")
 
     run = Path(args.out) if args.out else fresh_run()
     try:
@@ -318,7 +340,7 @@ def main() -> None:
         report(args, translator, splits, run)
     except KeyboardInterrupt:
         sys.exit(f"\ninterrupted: {run} keeps the best epoch so far")
-    except (OSError, RunError) as error:
+    except (OSError, RunError, MemoryError) as error:
         sys.exit(f"\nerror: {error}: {run} keeps what was written before")
 
 

@@ -1,9 +1,9 @@
 """Translate with a trained run.
 
-    python translate.py RUN "The cat is hungry."          one sentence
-    python translate.py RUN < sentences.txt               one translation a line, in order
+    python translate.py RUN "The cat is hungry."    one sentence
+    python translate.py RUN < sentences.txt         one translation a line, in order
 
-Standard output carries the translations and nothing else.
+Standard output carries the translations and nothing else; from a pipe they come every 1000 lines.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def runs() -> list[Path]:
 def lines_of(stream: TextIO) -> Iterator[str]:
     """UTF-8 lines without their ends; only \\n and \\r\\n end a line: one line in, one line out."""
     stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
-    for line in stream:
+    for number, line in enumerate(stream):
+        line = line.removeprefix("\ufeff") if number == 0 else line  # a byte order mark
         yield line.removesuffix("\n").removesuffix("\r")
 
 
@@ -70,9 +71,12 @@ def main() -> None:
     # translations are UTF-8 whatever the terminal's locale says
     sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
 
-    sentences = map(one_line, args.sentence) if args.sentence else lines_of(sys.stdin)
+    if args.sentence:
+        sentences, chunk_size = map(one_line, args.sentence), CHUNK
+    else:
+        sentences, chunk_size = lines_of(sys.stdin), 1 if sys.stdin.isatty() else CHUNK
     try:
-        while chunk := list(islice(sentences, 1 if sys.stdin.isatty() else CHUNK)):
+        while chunk := list(islice(sentences, chunk_size)):
             for sentence in filter(translator.too_long, chunk):
                 what = f"only the first {translator.max_source} tokens were read of"
                 print(f"{what}: {sentence[:60]}...", file=sys.stderr)
@@ -81,6 +85,8 @@ def main() -> None:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         sys.stderr.close()
+    except OSError as error:
+        sys.exit(f"error: cannot write the translations: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -86,6 +86,7 @@ class Gradients:
         """A slot's gradient as an array that is shared with nobody."""
         g = self.table[slot]
         if slot in self.owned:
+            self.owned.discard(slot)  # given away: who asks again gets a copy
             return g
         return ops.clone(g) if isinstance(g, Tensor) else g.copy()
 

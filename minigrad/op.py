@@ -242,5 +242,6 @@ class Op:
     def explained(self, error: Exception, arrays: list) -> Exception:
         """The array module's error, with the op and what it was given in front."""
         given = ", ".join(f"{a.dtype} {tuple(a.shape)}" if is_array(a) else repr(a) for a in arrays)
-        kind = RuntimeError if isinstance(error, ValueError) else type(error)  # as PyTorch has it
+        # shapes that do not fit are a RuntimeError, as in PyTorch
+        kind = next((k for k in (IndexError, TypeError) if isinstance(error, k)), RuntimeError)
         return kind(f"{type(self).__name__}({given}): {error}")

@@ -52,11 +52,15 @@ def save_file(
     tensors: Mapping[str, Any], path: str | os.PathLike, metadata: dict[str, str] | None = None
 ) -> None:
     """Write Tensors or arrays, from any device, to a safetensors file, atomically."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file as write
 
     host = {name: np.asarray(_host(name, x), order="C") for name, x in tensors.items()}
     with replacing(path) as beside:
-        write(host, beside, metadata)
+        try:
+            write(host, beside, metadata)
+        except SafetensorError as error:  # how the library reports a full disk
+            raise OSError(f"cannot write {path}: {error}") from error
 
 
 def load_file(path: str | os.PathLike) -> dict[str, Tensor]:

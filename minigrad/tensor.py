@@ -276,6 +276,29 @@ class Tensor:
     def div_(self, other: Any) -> Tensor:
         return self._become(self / other)
 
+    def _iop(self, result: Tensor) -> Tensor:
+        """x += y: in place, but while recording a computed tensor's name goes to a new tensor."""
+        if not result.requires_grad:
+            return self._become(result)
+        if self.is_leaf and self.requires_grad:
+            raise RuntimeError(
+                "a leaf that requires grad cannot be changed in place while recording: "
+                "put the update under no_grad()"
+            )
+        return result
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._iop(self + other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._iop(self - other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._iop(self * other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._iop(self / other)
+
     # operators
 
     def __add__(self, other: Any) -> Tensor:
@@ -321,10 +344,10 @@ class Tensor:
         return ops.abs(self)
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return ops.eq(self, other)
+        return False if other is None else ops.eq(self, other)
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return ops.ne(self, other)
+        return True if other is None else ops.ne(self, other)
 
     def __lt__(self, other: Any) -> Tensor:
         return ops.lt(self, other)
@@ -339,13 +362,13 @@ class Tensor:
         return ops.ge(self, other)
 
     def __invert__(self) -> Tensor:
-        return ops.logical_not(self)
+        return ops.bitwise_not(self)
 
     def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(self, other)
+        return ops.bitwise_and(self, other)
 
     def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(self, other)
+        return ops.bitwise_or(self, other)
 
     __hash__ = object.__hash__  # == is elementwise, so a Tensor is a dictionary key by identity
 

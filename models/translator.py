@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +117,12 @@ class Translator:
                 Vocabulary(_read_json(run / f"{name}_vocabulary.json", list))
                 for name in ("source", "target")
             )
-            options = {name: description[name] for name in ModelOptions.__dataclass_fields__}
-            translator = cls.new(source, target, ModelOptions(**options), description["max_source"])
+            options = {
+                field.name: checked(description, field.name, field.type)
+                for field in fields(ModelOptions)
+            }
+            limit = checked(description, "max_source", "int")
+            translator = cls.new(source, target, ModelOptions(**options), limit)
         except (KeyError, TypeError, ValueError) as error:
             raise (
                 error if isinstance(error, RunError) else RunError(f"{run} is damaged: {error!r}")
@@ -126,6 +130,14 @@ class Translator:
         translator.load_weights(run / "model.safetensors")
         translator.model.to(device=device)
         return translator
+
+
+def checked(description: dict[str, Any], name: str, kind: str) -> Any:
+    """An entry of model.json, of the type it was written with, and positive if it is a size."""
+    value = description[name]
+    if type(value).__name__ != kind or (kind == "int" and value < 1):
+        raise RunError(f"model.json says {name} is {value!r}, expected a valid {kind}")
+    return value
 
 
 def _json(data: Any) -> str:

@@ -1132,3 +1132,59 @@ def test_gradient_of_a_random_graph(program, seed):
                 sides.append((evaluate(program, moved, 1) * weights).sum())
             numeric[at] = (sides[0] - sides[1]) / (2 * eps)
         np.testing.assert_allclose(got, numeric, rtol=1e-5, atol=1e-6)
+
+
+def test_an_index_that_changes_before_backward_is_named():
+    for index, change in (([0, 1], 2), ([True, False, True], False)):
+        w, i = leaf([1.0, 2.0, 3.0]), mg.tensor(index)
+        y = (w[i] * mg.tensor([10.0, 20.0], dtype="float64")).sum()
+        i[0] = change
+        with pytest.raises(RuntimeError, match="index 0.*changed in place"):
+            y.backward()
+
+
+def test_an_array_as_index_belongs_to_its_owner():
+    w, i = leaf([1.0, 2.0, 3.0]), np.array([0, 1])
+    y = (w[i] * mg.tensor([10.0, 20.0], dtype="float64")).sum()
+    i[0] = 2
+    y.backward()
+    assert w.grad.tolist() == [10, 20, 0]
+
+
+IN_PLACE = [
+    ("+=", lambda x: x.__iadd__(2), [3.0, 4.0]),
+    ("-=", lambda x: x.__isub__(2), [-1.0, 0.0]),
+    ("*=", lambda x: x.__imul__(3), [3.0, 6.0]),
+    ("/=", lambda x: x.__itruediv__(2), [0.5, 1.0]),
+]
+
+
+@pytest.mark.parametrize("change, expected", [row[1:] for row in IN_PLACE])
+def test_in_place_operators(change, expected):
+    x = mg.tensor([1.0, 2.0])
+    assert change(x) is x and x.tolist() == expected
+    w = leaf([1.0, 2.0])
+    with pytest.raises(RuntimeError, match="no_grad"):
+        change(w)
+    with mg.no_grad():
+        assert change(w) is w and w.tolist() == expected
+    total = leaf([1.0, 2.0]) * 1  # a computed tensor: the name goes to a new one, on the tape
+    assert change(total).requires_grad and change(total).tolist() == expected
+
+
+def test_hand_written_gradient_descent_trains():
+    w = leaf([1.0, 2.0])
+    for _ in range(3):
+        w.grad = None
+        (w * w).sum().backward()
+        for p in [w]:
+            with mg.no_grad():
+                p -= 0.25 * p.grad
+    assert w.tolist() == [0.125, 0.25]
+
+
+def test_the_same_input_twice_gets_two_gradients():
+    x = leaf([1.0, 2.0])
+    a, b = mg.grad((x * x).sum(), [x, x])
+    a.zero_()
+    assert b.tolist() == [2, 4]

@@ -183,7 +183,8 @@ def test_strict_backend_order_2(row):
 
 # the table is complete
 
-CONSTANTS = """eq ne lt le gt ge logical_and logical_or logical_not sign isfinite argmax argmin all
+CONSTANTS = """eq ne lt le gt ge logical_and logical_or logical_not bitwise_and bitwise_or
+bitwise_not sign isfinite argmax argmin all
     any result_type""".split()
 CREATION = """tensor as_tensor from_numpy zeros ones full eye arange zeros_like ones_like full_like
     rand randn randint randperm manual_seed""".split()
@@ -285,6 +286,12 @@ def test_logsumexp_of_infinities(value, expected):
         assert mg.tensor([value, value]).logsumexp(0).item() == expected
 
 
+def threes(a):
+    """3 where a is positive, else 0: integers."""
+    return (a > 0).long() * 3
+
+
+
 # constants to the tape
 
 A = np.array([[1.0, -2.0, 0.0], [np.inf, 2.0, np.nan]], np.float32)
@@ -303,6 +310,11 @@ CONSTANT_ROWS = [
     ("or", lambda a, b: (a > 0) | (b > 0), lambda a, b: (a > 0) | (b > 0), 2, "bool"),
     ("not", lambda a: ~(a > 0), lambda a: ~(a > 0), 1, "bool"),
     ("logical_not", mg.logical_not, np.logical_not, 1, "bool"),
+    ("integer and", lambda a: threes(a) & 2, lambda a: (a > 0) * 3 & 2, 1, "int64"),
+    ("integer or", lambda a: mg.bitwise_or(threes(a), 4), lambda a: (a > 0) * 3 | 4, 1, "int64"),
+    ("integer not", lambda a: ~threes(a), lambda a: ~((a > 0) * 3), 1, "int64"),
+    ("bitwise_not", lambda a: mg.bitwise_not(a > 0), lambda a: ~(a > 0), 1, "bool"),
+    ("bitwise_and", lambda a: mg.bitwise_and(a > 0, True), lambda a: a > 0, 1, "bool"),
     ("isfinite", mg.isfinite, np.isfinite, 1, "bool"),
     ("sign", lambda b: mg.sign(b[:1, :]), lambda a: np.sign(a[:1]), 1, "float32"),
     ("argmax", lambda a: a[:1].argmax(), lambda a: np.argmax(a[:1]), 1, "int64"),

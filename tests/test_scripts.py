@@ -182,6 +182,11 @@ def smaller_vocabulary(out):
     (out / "target_vocabulary.json").write_text('["a"]', encoding="utf-8")
 
 
+def text_for_a_number(out):
+    text = (out / "model.json").read_text(encoding="utf-8").replace("50,", '"x",')
+    (out / "model.json").write_text(text, encoding="utf-8")
+
+
 def no_weights(out):
     (out / "model.safetensors").unlink()
 
@@ -193,6 +198,7 @@ def no_weights(out):
         (damage_vocabulary, "target_vocabulary.json"),
         (newer_format, "format 99"),
         (smaller_vocabulary, "decoder.output.weight"),
+        (text_for_a_number, "max_source"),
         (no_weights, "model.safetensors"),
     ],
 )
@@ -278,6 +284,10 @@ def test_without_out_a_fresh_directory_is_made(corpus, tmp_path):
         (["--train-src", "two.txt", "--train-tgt", "three.txt"], "three.txt"),
         (["--train-file", "long.tsv", "--max-length", "3"], "--max-length"),
         (["--out", "."], "--out"),
+        (["--out", ""], "--out"),
+        (["--train-file", ""], "--train-file"),
+        (["--seed", "1.5"], "--seed"),
+        (["--train-file", "long.tsv", "--min-count", "1000"], "--min-count"),
         (["--no-such-option"], "--no-such-option"),
     ],
 )
@@ -310,6 +320,21 @@ def test_help_names_every_option_with_its_meaning(name):
     for option in wanted.split():
         lines = done.stdout.split(f"  --{option} ", 1)[1].split("\n  -")[0]
         assert len(lines.split()) > 3, option  # not only the name but what it means
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_numbers_out_of_range_end_a_run_with_one_line(corpus, tmp_path, epochs):
+    done = train(
+        "--train-file", corpus / "pairs.tsv", "--out", tmp_path / "run", "--lr", 1e38,
+        "--epochs", epochs,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "--lr" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_byte_order_mark_is_no_word(run):
+    plain, marked = (script("translate.py", run[0], text=m + "The cat.\n") for m in ("", "\ufeff"))
+    assert plain.stdout == marked.stdout != ""
 
 
 def test_a_failed_run_keeps_an_existing_one(run):

@@ -69,11 +69,11 @@ class LSTM(Fused):
         return out
 
     def forward(self, xs, h, c, w_ih, w_hh, b):
-        xp, (T, B, _), H = self.xp, xs.shape, h.shape[1]
+        xp, (T, B, I), H = self.xp, xs.shape, h.shape[1]
         self.place_mask()
         w_hh = self.folded(w_hh)
         # the inputs' part of all gates of all steps in one product, (4H, TB)
-        from_x = self.folded(w_ih) @ self.clean(xs).reshape(T * B, -1).T
+        from_x = self.folded(w_ih) @ self.clean(xs).reshape(T * B, I).T
         from_x = from_x.reshape(4 * H, T, B)
         from_x += self.folded(b)[:, None, None]
         # training keeps every step, inference one: gates (i, f, o, g), cells before, tanh of cells
@@ -185,6 +185,8 @@ def lstm(xs, h, c, w_ih, w_hh, b, *, active=None, reverse=False):
             raise RuntimeError(
                 f"lstm: {name} has shape {tuple(x.shape)}, expected {shape} for xs of {(T, B, I)}"
             )
+        if x.dtype != xs.dtype:
+            raise ValueError(f"lstm: {name} is {x.dtype}, xs is {xs.dtype}; convert one of them")
     if T == 0:
         raise RuntimeError("lstm: a sequence of length 0; expected at least one step")
     return LSTM(active=active, reverse=reverse)(xs, h, c, w_ih, w_hh, b)

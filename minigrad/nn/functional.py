@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import fused, ops
-from ..backend import CPU, backend_of
+from ..backend import CPU, backend_of, is_array
 from ..ops import log_softmax, relu, sigmoid, softmax, tanh  # noqa: F401  PyTorch's names
 from ..ops.random import Generator, rand
 from ..tensor import Tensor
@@ -18,9 +18,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"linear: x has shape {tuple(x.shape)}, its last size must be {weight.shape[1]}"
         )
-    # one product for all rows
-    y = ops.reshape(x, (-1, x.shape[-1])) @ weight.T if x.ndim > 2 else x @ weight.T
-    y = ops.reshape(y, (*x.shape[:-1], weight.shape[0])) if x.ndim > 2 else y
+    if x.ndim > 2:  # one product for all rows
+        y = ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ weight.T, (*x.shape[:-1], len(weight)))
+    else:
+        y = x @ weight.T
     return y if bias is None else y + bias
 
 
@@ -29,6 +30,8 @@ def check_ids(ids: Any, what: str, size: int, ignored: int | None = None) -> Non
 
     Ids on a GPU are not looked at, which would wait for it; check them when they are made.
     """
+    if not isinstance(ids, Tensor) and not is_array(ids):
+        raise TypeError(f"{what} must be a Tensor of integers, got {type(ids).__name__}")
     array = ids.array if isinstance(ids, Tensor) else ids
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, got {array.dtype}")

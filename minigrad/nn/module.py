@@ -17,7 +17,9 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        super().__init__(as_tensor(data).array, requires_grad)
+        data = as_tensor(data)
+        super().__init__(data.array, version=data.version)
+        self.requires_grad_(requires_grad)
 
 
 class Module:

@@ -144,6 +144,8 @@ class LSTM(Module):
 
     def checked_state(self, state: tuple[Tensor, Tensor], B: int) -> tuple[Tensor, Tensor]:
         shape = (self.num_layers * self.directions, B, self.hidden_size)
+        if len(state) != 2 or not all(isinstance(s, Tensor) for s in state):
+            raise TypeError("LSTM: the state must be a pair of tensors (h_0, c_0), or None")
         for name, s in zip(("h_0", "c_0"), state):
             if tuple(s.shape) != shape:
                 raise RuntimeError(f"LSTM: {name} has shape {tuple(s.shape)}, expected {shape}")

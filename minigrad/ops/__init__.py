@@ -20,6 +20,9 @@ from .creation import (
 from .elementwise import (
     abs,
     add,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
     clamp,
     cos,
     div,

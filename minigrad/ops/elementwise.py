@@ -98,7 +98,7 @@ def lowered(b):
 def log_or_zero(a):
     """ln a, but 0 for a = 0."""
     if not hasattr(a, "shape"):
-        return math.log(a) if a else 0.0
+        return math.log(a) if a > 0 else math.nan if a else 0.0
     return masked_fill(log(masked_fill(a, eq(a, 0), 1.0)), eq(a, 0), 0.0)
 
 
@@ -267,6 +267,8 @@ lt, le = _constant("less"), _constant("less_equal")
 gt, ge = _constant("greater"), _constant("greater_equal")
 logical_and, logical_or = _constant("logical_and"), _constant("logical_or")
 logical_not = _constant("logical_not")
+bitwise_and, bitwise_or = _constant("bitwise_and"), _constant("bitwise_or")
+bitwise_not = _constant("invert")
 sign, isfinite = _constant("sign"), _constant("isfinite")
 
 
@@ -339,7 +341,12 @@ def minimum(a, b):
 
 
 def clamp(x, min=None, max=None):  # noqa: A002
-    return Clamp(low=min, high=max)(x)
+    """x limited to numbers from min to max; None leaves a side open."""
+    low, high = (bound if bound is None else raw(bound) for bound in (min, max))
+    for bound in (low, high):
+        if is_array(bound):
+            raise TypeError("clamp takes numbers as bounds; use maximum and minimum for tensors")
+    return Clamp(low=low, high=high)(x)
 
 
 def where(condition, a, b):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import is_array
+from ..backend import CPU, backend_of, is_array
 from ..op import Op, raw
 from ..tensor import Tensor
 from .elementwise import eq, masked_fill
@@ -17,8 +17,8 @@ def raw_index(index: Any) -> Any:
     if isinstance(index, Tensor):
         return index.array
     if isinstance(index, tuple):
-        return tuple([i.array if isinstance(i, Tensor) else i for i in index])
-    return index
+        return tuple([raw_index(part) for part in index])
+    return index.copy() if isinstance(index, np.ndarray) else index  # the caller may change his
 
 
 def is_basic(index: Any) -> bool:
@@ -136,7 +136,14 @@ class AddRows(Op):
 
 def index(x, index):
     """x[index]; IndexError where the index does not fit."""
-    return Index(index=raw_index(index))(x)
+    op = Index(index=raw_index(index))
+    y = op(x)
+    if op.recorded:  # an index that changes before backward would send the gradient astray
+        parts = index if isinstance(index, tuple) else (index,)
+        for i, part in enumerate(parts):
+            if isinstance(part, Tensor):
+                op.versions["index", i] = part.version, part.version[0]
+    return y
 
 
 def gather(x, dim, index):
@@ -144,6 +151,11 @@ def gather(x, dim, index):
     ndim = raw(x).ndim
     if not -ndim <= dim < ndim:
         raise IndexError(f"gather along dimension {dim} of a tensor with {ndim} dimensions")
+    ids, size = raw(index), raw(x).shape[dim] if ndim else 1
+    if backend_of(ids) is CPU and ids.size and not 0 <= ids.min() <= ids.max() < size:
+        raise RuntimeError(
+            f"gather: an index is outside 0 to {size - 1}; negative ones do not wrap"
+        )
     return Gather(dim=dim)(x, index)
 
 

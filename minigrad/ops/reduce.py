@@ -57,14 +57,20 @@ class Reduction(Op):
         return self.back(g)
 
 
+def total(x, dims, keepdim, over=1):
+    """Σ x / over; small integers are summed in int64, float16 in float32 before it is rounded."""
+    inside = np.int64 if x.dtype.kind in "bui" else np.float32 if x.dtype == np.float16 else None
+    y = x.sum(axis=dims, keepdims=keepdim, dtype=inside)
+    y = y if over == 1 else y / over
+    return y.astype(x.dtype) if x.dtype == np.float16 else y
+
+
 class Sum(Reduction):
     """y = Σ x"""
 
     def forward(self, x):
         self.prepare(x)
-        # as in PyTorch: sums of bools and small ints
-        dtype = np.int64 if x.dtype.kind in "bui" else None
-        return x.sum(axis=self.dims, keepdims=self.keepdim, dtype=dtype)
+        return total(x, self.dims, self.keepdim)
 
 
 class Mean(Reduction):
@@ -76,7 +82,7 @@ class Mean(Reduction):
                 f"mean of {x.dtype}: convert to a floating dtype first, e.g. x.float().mean()"
             )
         self.prepare(x)
-        return x.sum(axis=self.dims, keepdims=self.keepdim) / (self.count or math.nan)
+        return total(x, self.dims, self.keepdim, over=self.count or math.nan)
 
     def backward(self, g, _y, _x):
         return self.back(g / (self.count or math.nan))
@@ -247,7 +253,7 @@ def _extremum(x, dim, keepdim, elementwise, reduce, arg):
     )
 
 
-def _constant(name: str):
+def _constant_reduction(name: str):
     def reduce(x, dim=None, keepdim=False, **names):
         dim, keepdim = _named(dim, keepdim, **names)
         array = raw(x)
@@ -267,8 +273,8 @@ def _constant(name: str):
     return reduce
 
 
-argmax, argmin = _constant("argmax"), _constant("argmin")
-all_, any_ = _constant("all"), _constant("any")
+argmax, argmin = _constant_reduction("argmax"), _constant_reduction("argmin")
+all_, any_ = _constant_reduction("all"), _constant_reduction("any")
 
 
 def logsumexp(x, dim, keepdim=False, **names):

@@ -40,6 +40,10 @@ class Expand(Op):
 
     def forward(self, x):
         lead = len(self.shape) - x.ndim
+        if -1 in self.shape[: max(lead, 0)]:
+            raise RuntimeError(
+                f"expand to {self.shape}: -1 keeps a size, and a new dimension has none"
+            )
         shape = [x.shape[i - lead] if n == -1 else n for i, n in enumerate(self.shape)]
         return self.xp.broadcast_to(x, shape)
 

@@ -16,11 +16,9 @@ class Adam(Optimizer):
 
     def check(self, group):
         super().check(group)
-        for beta in group["betas"]:
-            if not 0 <= beta < 1:
-                raise ValueError(
-                    f"betas are {group['betas']}, expected two numbers from 0 to below 1"
-                )
+        betas = group["betas"]
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas are {group['betas']}, expected two numbers from 0 to below 1")
 
     def update(self, x, g, state, group):
         xp = module_of(x)
