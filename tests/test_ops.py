@@ -291,7 +291,6 @@ def threes(a):
     return (a > 0).long() * 3
 
 
-
 # constants to the tape
 
 A = np.array([[1.0, -2.0, 0.0], [np.inf, 2.0, np.nan]], np.float32)
