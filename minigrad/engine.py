@@ -13,7 +13,7 @@ import numpy as np
 
 from . import ops
 from .backend import is_array
-from .op import Op, set_grad_enabled
+from .op import Op, recording
 from .tensor import Tensor
 
 
@@ -106,7 +106,7 @@ def vjp(
     order = tape(slots, wanted)
     visited = set(order)
     grads = Gradients(create_graph)
-    with set_grad_enabled(create_graph):
+    with recording(create_graph):
         for slot, seed in zip(slots, seeds):
             grads.deposit(slot, seed, fresh=False)
         table = grads.table
@@ -199,7 +199,7 @@ def backward(
         leaves = [owner for owner, _ in grads.table if isinstance(owner, Tensor)]
     else:
         leaves = [t for t in targets if t.slot in grads.table]
-    with set_grad_enabled(create_graph):
+    with recording(create_graph):
         for leaf in leaves:
             new = _as_tensor(grads.own(leaf.slot))
             if leaf.grad is None:

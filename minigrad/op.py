@@ -29,13 +29,13 @@ def is_grad_enabled() -> bool:
     return _recording.get()
 
 
-class set_grad_enabled(ContextDecorator):
-    """Context manager or decorator that switches recording on or off."""
+class recording(ContextDecorator):
+    """Context manager or decorator under which recording is on or off."""
 
     def __init__(self, mode: bool):
         self.mode = bool(mode)
 
-    def __enter__(self) -> set_grad_enabled:
+    def __enter__(self) -> recording:
         # what to go back to is kept per thread or task, so one object may serve several at once
         _outer.set((*_outer.get(), _recording.get()))
         _recording.set(self.mode)
@@ -47,18 +47,41 @@ class set_grad_enabled(ContextDecorator):
         _recording.set(before)
 
 
-class no_grad(set_grad_enabled):
+class no_grad(recording):
     """Context manager or decorator under which nothing is recorded."""
 
     def __init__(self) -> None:
         super().__init__(False)
 
 
-class enable_grad(set_grad_enabled):
+class enable_grad(recording):
     """Context manager or decorator that records again inside `no_grad`."""
 
     def __init__(self) -> None:
         super().__init__(True)
+
+
+class set_grad_enabled(recording):
+    """Switches recording on or off: at once as a statement, or as context manager or decorator."""
+
+    def __init__(self, mode: bool):
+        super().__init__(mode)
+        self.before: bool | None = _recording.get()
+        _recording.set(self.mode)
+
+    def take_back(self) -> None:
+        """Undo the switch of a statement that turned out to be none."""
+        if self.before is not None:
+            _recording.set(self.before)
+            self.before = None
+
+    def __enter__(self) -> recording:
+        self.take_back()
+        return super().__enter__()
+
+    def __call__(self, function):
+        self.take_back()
+        return super().__call__(function)
 
 
 _NUMBERS = frozenset((float, int, bool))

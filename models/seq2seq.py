@@ -91,8 +91,8 @@ class Attention(nn.Module):
         self.combine = nn.Linear(2 * hidden, hidden)
 
     def forward(self, queries: Tensor, keys: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
-        """queries (T, B, H), keys (B, S, H), padding (B, 1, S) -> vectors (T, B, H), weights (B, T,
-        S).
+        """queries (T, B, H), keys (B, S, H), padding (B, 1, S) -> vectors (T, B, H), and weights
+        (B, T, S).
         """
         scores = queries.transpose(0, 1) @ keys.transpose(1, 2)  # (B, T, S)
         # a finite floor, not -inf: a row that is all padding gets equal weights and no NaN

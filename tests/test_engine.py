@@ -1188,3 +1188,22 @@ def test_the_same_input_twice_gets_two_gradients():
     a, b = mg.grad((x * x).sum(), [x, x])
     a.zero_()
     assert b.tolist() == [2, 4]
+
+
+def test_set_grad_enabled_as_a_statement_manager_and_decorator():
+    x = leaf(1.0)
+    try:
+        mg.set_grad_enabled(False)
+        assert not mg.is_grad_enabled() and not (x * 2).requires_grad
+        with mg.set_grad_enabled(True):
+            assert (x * 2).requires_grad
+        assert not mg.is_grad_enabled()
+    finally:
+        mg.set_grad_enabled(True)
+    assert mg.is_grad_enabled()
+
+    @mg.set_grad_enabled(False)
+    def quietly():
+        return mg.is_grad_enabled()
+
+    assert mg.is_grad_enabled() and not quietly() and not quietly() and mg.is_grad_enabled()
