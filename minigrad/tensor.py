@@ -22,9 +22,8 @@ class Tensor:
     """
 
     __slots__ = ("array", "requires_grad", "grad", "creator", "version", "__weakref__")
-    __array_ufunc__ = (
-        None  # `ndarray * tensor` comes to our __rmul__ instead of making an object array
-    )
+    # `ndarray * tensor` comes to our __rmul__ instead of making an object array
+    __array_ufunc__ = None
 
     def __init__(
         self, array: Any, requires_grad: bool = False, creator: tuple | None = None, version=None

@@ -106,9 +106,8 @@ def _finite_differences(function, inputs, place, floats, weights, eps) -> np.nda
     numeric = np.zeros(values.shape)
 
     def weighted(changed: np.ndarray) -> float:
-        moved = _like(
-            x, changed
-        ).requires_grad_()  # a function may look at requires_grad, or use grad itself
+        # a function may look at requires_grad, or use grad itself
+        moved = _like(x, changed).requires_grad_()
         ys = _several(function(*inputs[:place], moved, *inputs[place + 1 :]))
         with no_grad():
             return sum(float((w.detach() * ys[n].detach()).sum()) for n, w in zip(floats, weights))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import minigrad as mg
-from datasets import PAD
+from datasets import PAD, sorted_batches
 
 from .seq2seq import token_losses
-from .translator import Translator, batches_of
+from .translator import Translator
 
 
 def teacher_forced(
@@ -24,7 +24,7 @@ def teacher_forced(
     model = translator.model.eval()
     total, correct, tokens = 0.0, 0, 0
     with mg.no_grad():
-        for batch in batches_of(translator, pairs, batch_size):
+        for _, batch in sorted_batches([translator.example(*pair) for pair in pairs], batch_size):
             logits = model(batch)  # (T, B, V)
             target = mg.as_tensor(batch.target_out, device=model.device)
             total += float(token_losses(logits, target).to(dtype="float64").sum())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from datasets import Batch, Vocabulary, sorted_batches
+from datasets import Vocabulary, sorted_batches
 from minigrad.serialization import load_file, save_file, write_text
 
 from .search import greedy_search
@@ -154,11 +154,3 @@ def _read_json(path: Path, kind: type) -> Any:
             f"cannot read {path}: expected a {kind.__name__}, found a {type(data).__name__}"
         )
     return data
-
-
-def batches_of(
-    translator: Translator, pairs: Iterable[tuple[str, str]], size: int
-) -> Iterator[Batch]:
-    """Pairs as batches with their targets, long sentences first."""
-    for _, batch in sorted_batches([translator.example(*pair) for pair in pairs], size):
-        yield batch

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import fused, ops
 from ..backend import CPU, backend_of, is_array
+from ..op import raw
 from ..ops import log_softmax, relu, sigmoid, softmax, tanh  # noqa: F401  PyTorch's names
 from ..ops.random import Generator, rand
 from ..tensor import Tensor
@@ -32,7 +33,7 @@ def check_ids(ids: Any, what: str, size: int, ignored: int | None = None) -> Non
     """
     if not isinstance(ids, Tensor) and not is_array(ids):
         raise TypeError(f"{what} must be a Tensor of integers, got {type(ids).__name__}")
-    array = ids.array if isinstance(ids, Tensor) else ids
+    array = raw(ids)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, got {array.dtype}")
     if backend_of(array) is CPU and array.size:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..backend import backend_of
-from ..ops.random import Generator, default_generator
+from ..ops.random import Generator, host_of
 from ..tensor import Tensor
 
 
@@ -17,10 +17,6 @@ def _fill(x: Tensor, values: np.ndarray) -> Tensor:
     x.array[...] = backend_of(x.array).upload(np.ascontiguousarray(values, dtype=x.dtype))
     x.changed()
     return x
-
-
-def _rng(generator: Generator | None) -> np.random.Generator:
-    return (generator or default_generator).host
 
 
 def fans(x: Tensor) -> tuple[int, int]:
@@ -48,13 +44,13 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def uniform_(
     x: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    return _fill(x, _rng(generator).uniform(a, b, x.shape))
+    return _fill(x, host_of(generator).uniform(a, b, x.shape))
 
 
 def normal_(
     x: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    return _fill(x, _rng(generator).normal(mean, std, x.shape))
+    return _fill(x, host_of(generator).normal(mean, std, x.shape))
 
 
 def constant_(x: Tensor, value: float) -> Tensor:
@@ -114,7 +110,7 @@ def orthogonal_(x: Tensor, gain: float = 1.0, generator: Generator | None = None
             f"this tensor has shape {tuple(x.shape)}"
         )
     rows, cols = x.shape[0], math.prod(x.shape[1:])
-    q, r = np.linalg.qr(_rng(generator).standard_normal((max(rows, cols), min(rows, cols))))
+    q, r = np.linalg.qr(host_of(generator).standard_normal((max(rows, cols), min(rows, cols))))
     q = q * np.sign(np.diag(r))  # makes the distribution uniform over all orthogonal matrices
     return _fill(x, gain * (q if rows >= cols else q.T).reshape(x.shape))
 

@@ -66,11 +66,8 @@ class Embedding(Module):
                     f"padding_idx {padding_idx} is outside a table of {num_embeddings} rows"
                 )
             padding_idx %= num_embeddings
-        self.num_embeddings, self.embedding_dim, self.padding_idx = (
-            num_embeddings,
-            embedding_dim,
-            padding_idx,
-        )
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = padding_idx
         self.weight = Parameter(zeros(num_embeddings, embedding_dim, device=device, dtype=dtype))
         self.reset_parameters()
 
@@ -111,11 +108,8 @@ class CrossEntropyLoss(Module):
         self, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
     ):
         super().__init__()
-        self.ignore_index, self.reduction, self.label_smoothing = (
-            ignore_index,
-            reduction,
-            label_smoothing,
-        )
+        self.ignore_index, self.reduction = ignore_index, reduction
+        self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.cross_entropy(

@@ -108,8 +108,6 @@ class LSTM(Module):
             raise RuntimeError(
                 f"LSTM: x has shape {tuple(x.shape)}, expected {order}, {self.input_size})"
             )
-        if x.dtype != self.weight_ih_l0.dtype:
-            raise ValueError(f"LSTM: x is {x.dtype}, its weights are {self.weight_ih_l0.dtype}")
         x = x.transpose(0, 1) if self.batch_first else x
         T, B, _ = x.shape
         hs, cs = self.initial_state(x, B) if state is None else self.checked_state(state, B)
@@ -121,10 +119,8 @@ class LSTM(Module):
             outputs = []
             for direction, suffix in enumerate(self.suffixes(layer)):
                 n = layer * self.directions + direction
-                w_ih, w_hh = (
-                    getattr(self, f"weight_ih_{suffix}"),
-                    getattr(self, f"weight_hh_{suffix}"),
-                )
+                w_ih = getattr(self, f"weight_ih_{suffix}")
+                w_hh = getattr(self, f"weight_hh_{suffix}")
                 if self.bias:
                     b = getattr(self, f"bias_ih_{suffix}") + getattr(self, f"bias_hh_{suffix}")
                 else:

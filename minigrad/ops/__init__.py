@@ -2,7 +2,7 @@
 arrays.
 """
 
-# PyTorch's names shadow built-ins here, and only here: the modules themselves write sum_, max_, ...
+# PyTorch's names shadow built-ins here; reduce.py, which needs those, writes sum_, max_, ...
 from .convert import cast, clone, to_device
 from .creation import (
     arange,

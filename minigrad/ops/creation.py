@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import backend_for, backend_of, is_array
+from ..op import raw
 from ..tensor import Tensor, flat
 
 
@@ -111,5 +112,5 @@ def ones_like(x: Any, dtype: Any = None) -> Tensor:
 
 def full_like(x: Any, value: Any, dtype: Any = None) -> Tensor:
     """A Tensor of the shape, dtype and device of x, filled with `value`."""
-    array = x.array if isinstance(x, Tensor) else x
+    array = raw(x)
     return Tensor(backend_of(array).xp.full(array.shape, value, dtype or array.dtype))

@@ -10,6 +10,7 @@ from ..backend import CPU, backend_of, is_array
 from ..op import Op, raw
 from ..tensor import Tensor
 from .elementwise import eq, masked_fill
+from .shape import checked_dim
 
 
 def raw_index(index: Any) -> Any:
@@ -121,7 +122,8 @@ class AddRows(Op):
     """Zeros of `shape` (V, D) with the rows of g added at ids: the adjoint of reading rows there"""
 
     def forward(self, g, ids):
-        table = self.backend.add_rows(self.shape, ids.reshape(-1), g.reshape(-1, self.shape[1]))
+        table = self.xp.zeros(self.shape, g.dtype)
+        self.backend.add_at(table, ids.reshape(-1), g.reshape(-1, self.shape[1]))
         if self.padding_idx is not None:
             table[self.padding_idx] = 0
         return table
@@ -148,10 +150,8 @@ def index(x, index):
 
 def gather(x, dim, index):
     """The elements of x at `index` along `dim`; all other sizes must agree."""
-    ndim = raw(x).ndim
-    if not -ndim <= dim < ndim:
-        raise IndexError(f"gather along dimension {dim} of a tensor with {ndim} dimensions")
-    ids, size = raw(index), raw(x).shape[dim] if ndim else 1
+    ids, array = raw(index), raw(x)
+    size = array.shape[checked_dim(dim, array.ndim)]
     if backend_of(ids) is CPU and ids.size and not 0 <= ids.min() <= ids.max() < size:
         raise RuntimeError(
             f"gather: an index is outside 0 to {size - 1}; negative ones do not wrap"

@@ -37,20 +37,21 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
-def _host(generator: Generator | None) -> np.random.Generator:
+def host_of(generator: Generator | None) -> np.random.Generator:
+    """NumPy's generator behind one of ours; None means the default one."""
     return (generator or default_generator).host
 
 
 def rand(*shape: Any, generator=None, dtype=np.float32, device=None, requires_grad=False) -> Tensor:
     """Uniform on [0, 1)."""
-    return _made(_host(generator).random(flat(shape), dtype), device, requires_grad)
+    return _made(host_of(generator).random(flat(shape), dtype), device, requires_grad)
 
 
 def randn(
     *shape: Any, generator=None, dtype=np.float32, device=None, requires_grad=False
 ) -> Tensor:
     """Standard normal."""
-    return _made(_host(generator).standard_normal(flat(shape), dtype), device, requires_grad)
+    return _made(host_of(generator).standard_normal(flat(shape), dtype), device, requires_grad)
 
 
 def randint(
@@ -59,9 +60,9 @@ def randint(
     """Integers from low (0 if left out) to high - 1."""
     if size is None:
         low, high, size = 0, low, high
-    return _made(_host(generator).integers(low, high, size, dtype), device, False)
+    return _made(host_of(generator).integers(low, high, size, dtype), device, False)
 
 
 def randperm(n: int, generator=None, device=None) -> Tensor:
     """The numbers 0 to n - 1 in random order."""
-    return _made(_host(generator).permutation(n).astype(np.int64), device, False)
+    return _made(host_of(generator).permutation(n).astype(np.int64), device, False)

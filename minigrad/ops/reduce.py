@@ -14,7 +14,8 @@ from ..op import Op, raw
 from ..tensor import Tensor
 from . import elementwise as ew
 from .promotion import floating
-from .shape import expand, reshape
+from .indexing import gather
+from .shape import checked_dim, expand, reshape, squeeze
 
 
 class ValuesIndices(NamedTuple):
@@ -29,12 +30,8 @@ def dims_of(dim: Any, ndim: int) -> tuple[int, ...]:
     if dim is None:
         return tuple(range(ndim))
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
-    for d in dims:
-        if not -max(ndim, 1) <= d < max(ndim, 1):
-            raise IndexError(
-                f"dimension {d} of a tensor with {ndim} dimensions: expected {-ndim} to {ndim - 1}"
-            )
-    return tuple(d % ndim for d in dims) if ndim else ()
+    checked = [checked_dim(d, max(ndim, 1)) for d in dims]  # a 0-d tensor may be reduced along 0
+    return tuple(checked) if ndim else ()
 
 
 def with_kept_dims(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
@@ -141,8 +138,8 @@ class LogSumExp(Reduction):
         x = floating(x)
         self.prepare(x)
         shift = top(x, self.dims)
-        total = self.xp.exp(x - shift).sum(axis=self.dims, keepdims=True)
-        y = log_of_sum(self.xp, total) + shift
+        mass = self.xp.exp(x - shift).sum(axis=self.dims, keepdims=True)
+        y = log_of_sum(self.xp, mass) + shift
         kept = [n for i, n in enumerate(x.shape) if i not in self.dims]
         return y if self.keepdim else y.reshape(kept)
 
@@ -150,9 +147,9 @@ class LogSumExp(Reduction):
         return reshape(g, self.kept) * ew.exp(x - reshape(y, self.kept))
 
 
-def log_of_sum(xp, total):
+def log_of_sum(xp, mass):
     """ln of a sum, -inf for 0 without a warning."""
-    return xp.where(total > 0, xp.log(xp.where(total > 0, total, 1)), -math.inf).astype(total.dtype)
+    return xp.where(mass > 0, xp.log(xp.where(mass > 0, mass, 1)), -math.inf).astype(mass.dtype)
 
 
 class Softmax(Op):
@@ -174,8 +171,8 @@ class LogSoftmax(Op):
     def forward(self, x):
         x = floating(x)
         shifted = x - top(x, dims_of(self.dim, x.ndim))
-        total = self.xp.exp(shifted).sum(axis=self.dim, keepdims=True)
-        return shifted - log_of_sum(self.xp, total)
+        mass = self.xp.exp(shifted).sum(axis=self.dim, keepdims=True)
+        return shifted - log_of_sum(self.xp, mass)
 
     def backward(self, g, y, _x):
         return g - ew.exp(y) * sum_(g, self.dim, True)
@@ -242,9 +239,6 @@ def _extremum(x, dim, keepdim, elementwise, reduce, arg):
         return reduce(x)
     if isinstance(dim, Tensor):
         return elementwise(x, dim)
-    from .indexing import gather
-    from .shape import squeeze
-
     indices = arg(x, dim, True)
     # the gradient goes to the first of several equal elements, as in PyTorch
     values = gather(x, dim, indices)
@@ -262,11 +256,7 @@ def _constant_reduction(name: str):
         if name.startswith("arg") and not array.size:
             raise IndexError(f"{name} of an empty tensor, of shape {array.shape}")
         result = getattr(array, name)(axis=dim, keepdims=keepdim)
-        return (
-            Tensor(result if isinstance(result, type(array)) else np.asarray(result))
-            if x is not array
-            else result
-        )
+        return result if x is array else Tensor(module_of(array).asarray(result))
 
     reduce.__name__ = name
     reduce.__doc__ = f"{name} along `dim`, or of the flattened tensor: a constant to the tape."

@@ -121,14 +121,17 @@ class Unbind(Op):
         return stack(gs if isinstance(gs, list) else [gs], self.dim)
 
 
-def _checked(x, dim: int, extra: int = 0) -> int:
+def checked_dim(dim: int, ndim: int) -> int:
     """`dim` counted from 0; IndexError where it does not exist."""
-    ndim = raw(x).ndim + extra
     if not -ndim <= dim < ndim:
         raise IndexError(
             f"dimension {dim} of a tensor with {ndim} dimensions: expected {-ndim} to {ndim - 1}"
         )
     return dim % ndim
+
+
+def _checked(x, dim: int, extra: int = 0) -> int:
+    return checked_dim(dim, raw(x).ndim + extra)
 
 
 def reshape(x, shape):

@@ -102,10 +102,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a `state_dict` of an optimizer over the same parameters in order."""
         groups = state_dict["param_groups"]
-        sizes, own = (
-            [len(g["params"]) for g in groups],
-            [len(g["params"]) for g in self.param_groups],
-        )
+        sizes = [len(g["params"]) for g in groups]
+        own = [len(g["params"]) for g in self.param_groups]
         if sizes != own:
             raise ValueError(
                 f"the state is for groups of {sizes} parameters, this optimizer has groups of {own}"
