@@ -235,11 +235,6 @@ class StrictBackend(mg.Backend):
         self.downloads += 1
         return array._memory.copy()
 
-    def add_rows(self, shape, ids, rows):
-        table = self.xp.zeros(shape, rows.dtype)
-        self.add_at(table, ids, rows)
-        return table
-
 
 STRICT = StrictBackend()
 mg.register_backend(STRICT)
