@@ -1,17 +1,35 @@
 """minigrad: PyTorch's recurrent part, small enough to read, on NumPy or CuPy."""
 
-import numpy as _np
-
 from . import tensor as _tensor  # noqa: F401  ties the knot of Tensor, op and engine first
+from . import methods as _methods  # noqa: F401
+from .autograd import grad
 from .backend import Backend, backend_for, register_backend
-from .engine import grad
-from .op import Op, enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .dtypes import (
+    Size,
+    device,
+    dtype,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    int8,
+    int16,
+    int32,
+    int64,
+    set_default_dtype,
+    uint8,
+)
+from .dtypes import bool_ as bool
+from .dtypes import float16 as half
+from .dtypes import float32 as float
+from .dtypes import float64 as double
+from .dtypes import int16 as short
+from .dtypes import int32 as int
+from .dtypes import int64 as long
+from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .op import Op
 from .ops import *  # noqa: F403
 from .tensor import Tensor
 from . import autograd, fused, nn, optim, serialization, testing  # built on all of the above
-
-float16, float32, float64 = _np.dtype("float16"), _np.dtype("float32"), _np.dtype("float64")
-int8, int16, int32, int64 = (_np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
-uint8, bool = _np.dtype("uint8"), _np.dtype("bool")
 
 __version__ = "0.1.0"

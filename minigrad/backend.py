@@ -58,6 +58,14 @@ class Backend:
             )
         return index
 
+    def address(self, array: Any) -> int:
+        """Where in memory an array begins, in bytes."""
+        return array.__array_interface__["data"][0]
+
+    def strided(self, flat: Any, shape: tuple, strides: Any, offset: int) -> Any:
+        """A view of the memory of a contiguous array; strides and offset in bytes."""
+        return self.array_type(shape, flat.dtype, flat, offset, strides)
+
     def add_at(self, array: Any, index: Any, values: Any) -> None:
         """`array[index] += values`, where an index that occurs twice is added twice."""
         self.xp.add.at(array, index, values)
@@ -100,6 +108,12 @@ class CuPyBackend(Backend):
 
     def download(self, array: Any) -> np.ndarray:
         return array.get()
+
+    def address(self, array: Any) -> int:
+        return array.data.ptr
+
+    def strided(self, flat: Any, shape: tuple, strides: Any, offset: int) -> Any:
+        return self.array_type(shape, flat.dtype, flat.data + offset, strides)
 
 
 CPU = Backend()

@@ -1,4 +1,5 @@
-"""Reverse mode: the tape, the vector-Jacobian product, `grad` and `backward`.
+"""Reverse mode: the tape and the vector-Jacobian product. `grad` and `backward`, the public face, are
+in `autograd.py`.
 
 Ops number themselves as they are created, so the tape needs no sorting algorithm beyond "latest
 first", and nothing here is recursive. Gradients live in a table keyed by slot, (op, output index)
@@ -7,14 +8,18 @@ or (leaf, 0).
 
 from __future__ import annotations
 
+import weakref
+from operator import attrgetter
 from typing import Any, Iterable, Sequence
 
 import numpy as np
 
 from . import ops
 from .backend import is_array
-from .op import Op, recording
-from .tensor import Tensor
+from .modes import recording
+from .op import Op
+from .ops.indexing import Part
+from .tensor import Tensor, wrap
 
 
 def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
@@ -25,14 +30,13 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
     stack = [op for op, _ in slots if isinstance(op, Op) and op.number > first]
     found = set(stack)
     while stack:
-        op = stack.pop()
-        for slot in op.slots:
+        for slot in stack.pop().slots:
             if slot is not None:
                 owner = slot[0]
-                if isinstance(owner, Op) and owner not in found and owner.number > first:
+                if owner not in found and isinstance(owner, Op) and owner.number > first:
                     found.add(owner)
                     stack.append(owner)
-    order = sorted(found, key=lambda op: op.number)
+    order = sorted(found, key=attrgetter("number"))
     if targets is not None:
         useful: set[Op] = set()
         for op in order:
@@ -44,7 +48,7 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
     for op in order:
         if op.released:
             raise RuntimeError(
-                f"backward a second time through {type(op).__name__}, whose saved arrays were "
+                f"backward a second time through {op.name()}, whose saved arrays were "
                 "released by the first: pass retain_graph=True to the first backward"
             )
     return order[::-1]
@@ -64,14 +68,20 @@ class Gradients:
 
     def deposit(self, slot: tuple, g: Any, fresh: bool) -> None:
         owner, index = slot
-        shape, dtype = (
-            (owner.shape, owner.dtype) if isinstance(owner, Tensor) else owner.metas[index]
-        )
+        if isinstance(owner, Op):
+            shape, dtype = owner.metas[index]
+        else:
+            shape, dtype = owner.array.shape, owner.array.dtype
+        table = self.table
+        if type(g) is Part:
+            if slot in self.owned and g.dtype == dtype:
+                g.add_to(table[slot])
+                return
+            g, fresh = g.whole(shape), True
         if g.shape != shape:
             g, fresh = ops.sum_to(g, shape), True  # the input was broadcast
         if g.dtype != dtype:
             g, fresh = ops.cast(g, dtype), True  # the input was promoted
-        table = self.table
         if slot not in table:
             table[slot] = g
             if fresh:
@@ -90,6 +100,20 @@ class Gradients:
             return g
         return ops.clone(g) if isinstance(g, Tensor) else g.copy()
 
+    def hooked(self, hooks: dict, g: Any) -> Any:
+        """What the hooks on a tensor make of its gradient."""
+        for hook in list(hooks.values()):
+            # a hook may change what it gets; the table's array may be somebody else's
+            given = g if isinstance(g, Tensor) else wrap(np.array(g) if not is_array(g) else g.copy())
+            result = hook(given)
+            result = given if result is None else result
+            if not isinstance(result, Tensor) or result.shape != given.shape:
+                raise RuntimeError(
+                    f"a hook must return None or a Tensor of shape {tuple(given.shape)}"
+                )
+            g = result if self.create_graph else result.array
+        return g
+
 
 def vjp(
     outputs: Sequence[Tensor],
@@ -106,10 +130,10 @@ def vjp(
     order = tape(slots, wanted)
     visited = set(order)
     grads = Gradients(create_graph)
+    table, owned, deposit = grads.table, grads.owned, grads.deposit
     with recording(create_graph):
         for slot, seed in zip(slots, seeds):
-            grads.deposit(slot, seed, fresh=False)
-        table = grads.table
+            deposit(slot, seed, fresh=False)
         for op in order:
             gs, used = [], False
             for index in range(len(op.metas)):
@@ -117,140 +141,48 @@ def vjp(
                 g = table.get(slot)
                 if g is not None:
                     used = True
+                    if op.hooks is not None and index in op.hooks:
+                        g = table[slot] = grads.hooked(op.hooks[index], g)
+                        owned.discard(slot)  # the hook may have kept it
+                    if op.retained is not None and index in op.retained:
+                        retain(op.retained[index](), g)
                     if wanted is None or slot not in wanted:
                         del table[slot]
+                        op.owns = slot in owned and not create_graph
                 gs.append(g)
             if used:
                 fresh = op.fresh and not create_graph
-                for slot, g in zip(op.slots, op.pull(gs, create_graph)):
+                pull = op.pull if op.watch is None else op.watch
+                for slot, g in zip(op.slots, pull(gs, create_graph)):
                     if g is None or slot is None:
                         continue
                     if wanted is None or slot in wanted or slot[0] in visited:
-                        grads.deposit(slot, g, fresh)
+                        deposit(slot, g, fresh)
             if not retain_graph:
                 op.release()
+        for slot in list(table):
+            if isinstance(slot[0], Tensor) and slot[0].hooks:
+                table[slot] = grads.hooked(slot[0].hooks, table[slot])
+                owned.discard(slot)
     return grads
 
 
-def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """The gradients of the outputs, weighted by `grad_outputs` and summed, with respect to the
-    inputs.
-
-    Nothing is accumulated into `.grad`. With `create_graph` the result can be differentiated again.
-    Raises RuntimeError for an output or input outside every graph, for an output that is no scalar
-    and has no `grad_outputs`, and for an input that the outputs do not depend on (None in its place
-    with `allow_unused`).
-    """
-    outputs, given = _pairs(outputs, grad_outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    for i, x in enumerate(inputs):
-        if not x.requires_grad:
-            raise RuntimeError(
-                f"input {i} does not require grad: call requires_grad_() on it before computing"
-            )
-    seeds = [_seed(y, g, create_graph) for y, g in zip(outputs, given)]
-    grads = vjp(
-        outputs, seeds, inputs, create_graph, create_graph if retain_graph is None else retain_graph
-    )
-    results = []
-    for i, x in enumerate(inputs):
-        if x.slot in grads.table:
-            results.append(_as_tensor(grads.own(x.slot)))
-        elif allow_unused:
-            results.append(None)
-        else:
-            raise RuntimeError(
-                f"input {i}, of shape {tuple(x.shape)}, was not used to compute the outputs: "
-                "pass allow_unused=True to get None for it"
-            )
-    return tuple(results)
+def retain_grad(x: Tensor) -> None:
+    """Have the walks put the gradient of a computed tensor into its `.grad`."""
+    op, index = x.creator
+    op.retained = op.retained or {}
+    op.retained[index] = weakref.ref(x)  # the node must not hold its output
 
 
-def backward(
-    tensors: Tensor | Sequence[Tensor],
-    grad_tensors: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    inputs: Any = None,
-) -> None:
-    """Accumulate the gradient of `tensors`, weighted by `grad_tensors`, into `.grad` of the leaves,
-    or of `inputs`.
-
-    Raises RuntimeError as `grad` does; then no `.grad` has changed.
-    """
-    tensors, given = _pairs(tensors, grad_tensors)
-    targets = [inputs] if isinstance(inputs, Tensor) else inputs
-    seeds = [_seed(y, g, create_graph) for y, g in zip(tensors, given)]
-    grads = vjp(
-        tensors,
-        seeds,
-        targets,
-        create_graph,
-        create_graph if retain_graph is None else retain_graph,
-    )
-    if targets is None:
-        leaves = [owner for owner, _ in grads.table if isinstance(owner, Tensor)]
-    else:
-        leaves = [t for t in targets if t.slot in grads.table]
-    with recording(create_graph):
-        for leaf in leaves:
-            new = _as_tensor(grads.own(leaf.slot))
-            if leaf.grad is None:
-                leaf.grad = new
-            elif create_graph or leaf.grad.requires_grad:
-                leaf.grad = leaf.grad + new
-            else:
-                leaf.grad.add_(new)
+def retain(x: Tensor | None, g: Any) -> None:
+    """Add a gradient to the `.grad` of a tensor, if it still lives."""
+    if x is not None:
+        g = as_tensor(g if isinstance(g, Tensor) else np.copy(g) if not is_array(g) else g.copy())
+        x.grad = g if x.grad is None else x.grad + g
 
 
-def _pairs(outputs: Any, grads: Any) -> tuple[list, list]:
-    """Outputs and the gradient given for each (None: the obvious one of a scalar), as lists of one
-    length.
-    """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    if grads is None:
-        grads = [None] * len(outputs)
-    grads = list(grads) if isinstance(grads, (list, tuple)) else [grads]
-    if len(grads) != len(outputs):
-        raise RuntimeError(f"{len(outputs)} tensors but {len(grads)} gradients: give one for each")
-    return outputs, grads
-
-
-def _as_tensor(g: Any) -> Tensor:
+def as_tensor(g: Any) -> Tensor:
     if isinstance(g, Tensor):
         return g
     # NumPy's reductions give scalars for 0-d arrays
-    return Tensor(g if is_array(g) else np.asarray(g))
-
-
-def _seed(y: Tensor, g: Any, create_graph: bool) -> Any:
-    """The gradient to start from, checked: 1 for a scalar, else what the caller gave."""
-    if not isinstance(y, Tensor):
-        raise TypeError(f"expected a Tensor to differentiate, got {type(y).__name__}")
-    if not y.requires_grad:
-        raise RuntimeError(
-            "the tensor does not require grad: nothing it was computed from requires grad, "
-            "or it was made under no_grad()"
-        )
-    if g is None:
-        if y.numel() != 1:
-            raise RuntimeError(
-                f"backward from a tensor of shape {tuple(y.shape)} needs a gradient of that shape; "
-                "only a scalar has an obvious one: reduce with .sum() or .mean(), or pass gradient="
-            )
-        g = ops.full_like(y, 1.0)
-    g = _as_tensor(g)
-    if tuple(g.shape) != tuple(y.shape):
-        raise RuntimeError(
-            f"a gradient of shape {tuple(g.shape)} was given for a tensor of shape {tuple(y.shape)}"
-        )
-    if g.device != y.device:
-        raise RuntimeError(f"a gradient on {g.device} was given for a tensor on {y.device}")
-    return g if create_graph else g.array
+    return wrap(g if is_array(g) else np.asarray(g))

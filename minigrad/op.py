@@ -10,80 +10,15 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from contextlib import ContextDecorator
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from .backend import backend_of, is_array
-from .tensor import Tensor
+from .modes import is_recording
+from .tensor import Tensor, wrap
 
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
-_outer: ContextVar[tuple[bool, ...]] = ContextVar("outer", default=())
 _numbers = itertools.count(1)  # creation numbers: a topological order of the tape for free
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations on Tensors are being recorded in this thread or task."""
-    return _recording.get()
-
-
-class recording(ContextDecorator):
-    """Context manager or decorator under which recording is on or off."""
-
-    def __init__(self, mode: bool):
-        self.mode = bool(mode)
-
-    def __enter__(self) -> recording:
-        # what to go back to is kept per thread or task, so one object may serve several at once
-        _outer.set((*_outer.get(), _recording.get()))
-        _recording.set(self.mode)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        *outer, before = _outer.get()
-        _outer.set(tuple(outer))
-        _recording.set(before)
-
-
-class no_grad(recording):
-    """Context manager or decorator under which nothing is recorded."""
-
-    def __init__(self) -> None:
-        super().__init__(False)
-
-
-class enable_grad(recording):
-    """Context manager or decorator that records again inside `no_grad`."""
-
-    def __init__(self) -> None:
-        super().__init__(True)
-
-
-class set_grad_enabled(recording):
-    """Switches recording on or off: at once as a statement, or as context manager or decorator."""
-
-    def __init__(self, mode: bool):
-        super().__init__(mode)
-        self.before: bool | None = _recording.get()
-        _recording.set(self.mode)
-
-    def take_back(self) -> None:
-        """Undo the switch of a statement that turned out to be none."""
-        if self.before is not None:
-            _recording.set(self.before)
-            self.before = None
-
-    def __enter__(self) -> recording:
-        self.take_back()
-        return super().__enter__()
-
-    def __call__(self, function):
-        self.take_back()
-        return super().__call__(function)
-
-
 _NUMBERS = frozenset((float, int, bool))
 
 
@@ -111,14 +46,16 @@ class Op:
       to in place.
     - `bilinear`: the gradient of each of two inputs needs only the other one, so an input whose
       partner is a constant is not kept.
+    - `reuses`: `backward` may write into `g` where `self.owns` says that nobody else holds it.
 
     A parameter of `backward` whose name begins with an underscore is not kept for the backward
     pass, and the rule receives None in its place.
     """
 
-    view = False
-    fresh = False
-    bilinear = False
+    view = fresh = bilinear = reuses = owns = released = False
+    hooks = retained = None  # by output: functions of its gradient; a weak reference to the Tensor
+    recompute = None  # brings back what `checkpoint` let go of
+    watch = None  # takes the place of `pull` under diagnostics
 
     def __init__(self, **params: Any):
         vars(self).update(params)
@@ -128,6 +65,7 @@ class Op:
         kept = [not p.name.startswith("_") for p in names]
         cls.keeps_output, *cls.keeps_inputs = kept
         cls.variadic = names[-1].kind is inspect.Parameter.VAR_POSITIONAL
+        cls.keeps_some = cls.bilinear or any(kept[1:])
 
     def forward(self, *arrays):
         raise NotImplementedError
@@ -136,21 +74,27 @@ class Op:
         raise NotImplementedError(f"{type(self).__name__} has no derivative")
 
     def __call__(self, *inputs):
-        arrays, tensors, others, self.recorded = [], False, False, False
+        # 1. what it computes on, and the way back: the slot of every input that needs a gradient
+        arrays, slots, recorded, tensors, others = [], [], False, False, False
         for x in inputs:
+            slot = None
             if isinstance(x, Tensor):
-                arrays.append(x.array)
                 tensors = True
-                if x.requires_grad:
-                    self.recorded = True
+                if x.base is not None:
+                    x.follow()
+                if x.tracked:
+                    slot, recorded = x.creator or (x, 0), True
+                x = x.array
             else:
-                arrays.append(x)
                 others = True
+            arrays.append(x)
+            slots.append(slot)
         if others and tensors:
             arrays = [raw(x) for x in arrays]
         elif others:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
             arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
-        self.recorded = self.recorded and _recording.get()
+        self.recorded = recorded = recorded and is_recording()
+        # 2. compute
         try:
             self.backend = backend_of(*arrays)
             self.xp = self.backend.xp
@@ -158,99 +102,117 @@ class Op:
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             raise self.explained(error, arrays) from error
         if not tensors:
-            return result  # arrays in, arrays out: this is how the rules run on arrays
-        several = type(result) is tuple
-        ys = [self._array(y) for y in (result if several else (result,))]
+            return result
+        # 3. wrap, and become a node of the tape
+        if type(result) is not tuple:
+            y = result if type(result) is self.backend.array_type else self.array_of(result)
+            if recorded and y.dtype.kind == "f":
+                out = wrap(y, (self, 0))
+                self.record(inputs, arrays, slots, (y,), (out,))
+            else:
+                out = wrap(y)
+            if self.view:
+                self.show(inputs[0], out)
+            return out
+        outs = tuple([wrap(self.array_of(y)) for y in result])
+        if recorded:
+            for i, out in enumerate(outs):
+                if out.array.dtype.kind == "f":  # the others are indices, masks: constants
+                    out.creator, out.tracked = (self, i), True
+            self.record(inputs, arrays, slots, result, outs)
         if self.view:
-            x, version = arrays[0], inputs[0].version
-            shared = [self.backend.is_view(y, x) for y in ys]  # a reshape may have had to copy
-            outputs = tuple([Tensor(y, version=version if s else None) for y, s in zip(ys, shared)])
-        else:
-            outputs = tuple([Tensor(y) for y in ys])
-        if self.recorded:
-            self.record(inputs, arrays, outputs)
-        return outputs if several else outputs[0]
+            for out in outs:
+                self.show(inputs[0], out)
+        return outs
 
-    def _array(self, y):
+    def array_of(self, y):
         # NumPy's reductions give scalars where CuPy's give 0-d arrays
         return y if type(y) is self.backend.array_type else self.xp.asarray(y)
 
-    def record(self, inputs, arrays, outputs) -> None:
-        """Become the node that made `outputs`: hold what the rule needs, and the way to the inputs.
+    def show(self, x, out) -> None:
+        """Tell `out` that it shows the memory of x, unless the op had to copy."""
+        if not self.backend.is_view(out.array, x.array):
+            return
+        out.version = x.version
+        if is_recording() or not x.tracked:  # under no_grad a view is cut off, like detach()
+            out.base = base = x if x.base is None else x.base
+            out.seen = base.creator
+
+    def record(self, inputs, arrays, slots, ys, outs) -> None:
+        """Become the node that made `ys`: hold what the rule needs, and the way to the inputs.
 
         A node holds arrays and slots, never its outputs, so the graph has no reference cycle.
         """
         self.number = next(_numbers)
-        self.slots = tuple(
-            [x.slot if isinstance(x, Tensor) and x.requires_grad else None for x in inputs]
-        )
-        self.needs = tuple([slot is not None for slot in self.slots])
-        self.metas = tuple([(y.shape, y.dtype) for y in outputs])
-        self.versions = {}  # of what must not change before backward: the counter and its value
-        keeps = self.needs[::-1] if self.bilinear else self.keeps_inputs
-        if self.variadic:
-            keeps = keeps[:-1] + keeps[-1:] * (len(inputs) - len(keeps) + 1)
-        self.saved_inputs = []
-        for i, (x, array, keep) in enumerate(zip(inputs, arrays, keeps)):
-            self.saved_inputs.append(array if keep else None)
-            if keep and isinstance(x, Tensor):
-                self.versions["input", i] = x.version, x.version[0]
-        self.saved_outputs = None
-        for i, y in enumerate(outputs):
-            if y.dtype.kind != "f":
-                continue  # indices, masks: constants
-            y.requires_grad, y.creator = True, (self, i)
-            if self.keeps_output:
-                self.versions["output", i] = y.version, y.version[0]
+        self.slots = self.needs = slots
+        self.metas = [(y.shape, y.dtype) for y in ys]
+        self.guards = guards = []  # what must not change before backward: its counter's value
+        self.saved_inputs = self.saved_outputs = None
+        if self.keeps_some:
+            keeps = [s is not None for s in slots[::-1]] if self.bilinear else self.keeps_inputs
+            if self.variadic:
+                keeps = keeps[:-1] + keeps[-1:] * (len(inputs) - len(keeps) + 1)
+            self.saved_inputs = saved = []
+            for i, keep in enumerate(keeps):
+                saved.append(arrays[i] if keep else None)
+                if keep and isinstance(inputs[i], Tensor):
+                    version = inputs[i].version
+                    guards.append((version, version[0], "input", i))
         if self.keeps_output:
-            self.saved_outputs = tuple([y.array for y in outputs])
+            self.saved_outputs = ys
+            for i, out in enumerate(outs):
+                guards.append((out.version, out.version[0], "output", i))
 
     def pull(self, gs: list, create_graph: bool) -> list:
         """The gradients of the inputs, from those of the outputs (None: not used)."""
-        self.check_versions()
-        gs = [self.zeros(meta) if g is None else g for g, meta in zip(gs, self.metas)]
-        ys, inputs = self.saved_outputs or [None] * len(gs), self.saved_inputs
+        if self.recompute is not None:
+            self.recompute()
+        for version, value, kind, i in self.guards:
+            if version[0] != value:
+                raise self.changed(version[0] - value, kind, i)
+        ys, inputs = self.saved_outputs, self.saved_inputs
+        if len(gs) > 1:
+            gs = [self.xp.zeros(*meta) if g is None else g for g, meta in zip(gs, self.metas)]
         if create_graph:
-            gs = [g if isinstance(g, Tensor) else Tensor(g) for g in gs]
+            gs = [g if isinstance(g, Tensor) else wrap(g) for g in gs]
             ys, inputs = self.as_tensors(ys, inputs)
         one = len(gs) == 1
-        result = self.backward(gs[0] if one else gs, ys[0] if one else ys, *inputs)
+        result = self.backward(
+            gs[0] if one else gs,
+            ys[0] if one and ys else ys,
+            *([None] * len(self.slots) if inputs is None else inputs),
+        )
         return result if type(result) in (tuple, list) else [result]
-
-    def zeros(self, meta):
-        shape, dtype = meta
-        return self.xp.zeros(shape, dtype)
 
     def as_tensors(self, ys, inputs):
         """What was saved, as Tensors that stand at the same place of the graph as the originals."""
+        counters = {(kind, i): version for version, _, kind, i in self.guards}
 
         def again(kind, i, array, slot):
             if not is_array(array):
                 return array  # a number, or not kept
-            version = self.versions.get((kind, i), (None,))[0]
-            if slot is None:
-                return Tensor(array, version=version)
-            owner = slot[0]
-            return (
-                owner if isinstance(owner, Tensor) else Tensor(array, creator=slot, version=version)
-            )
+            if slot is not None and isinstance(slot[0], Tensor):
+                return slot[0]
+            return wrap(array, slot, counters.get((kind, i)))
 
-        ys = [again("output", i, y, (self, i)) for i, y in enumerate(ys)]
-        xs = [again("input", i, x, slot) for i, (x, slot) in enumerate(zip(inputs, self.slots))]
-        return ys, xs
+        ys = [again("output", i, y, (self, i)) for i, y in enumerate(ys or ())]
+        inputs = inputs or [None] * len(self.slots)
+        return ys, [again("input", i, x, s) for i, (x, s) in enumerate(zip(inputs, self.slots))]
 
-    def check_versions(self) -> None:
-        for (kind, i), (counter, value) in self.versions.items():
-            if counter[0] != value:
-                raise RuntimeError(
-                    f"{type(self).__name__} needs its {kind} {i} for the backward pass, but it was "
-                    f"changed in place {counter[0] - value} time(s) since; "
-                    "change a copy (.clone()) or use the out-of-place form"
-                )
+    def changed(self, times: int, kind: str, i: int) -> Exception:
+        return RuntimeError(
+            f"{type(self).__name__} needs its {kind} {i} for the backward pass, but it was "
+            f"changed in place {times} time(s) since; "
+            "change a copy (.clone()) or use the out-of-place form"
+        )
 
     @property
-    def released(self) -> bool:
-        return self.saved_inputs is None
+    def next_functions(self) -> tuple:
+        """The nodes that made the inputs, as (node or leaf, output index): PyTorch's name."""
+        return tuple([(None, 0) if slot is None else slot for slot in self.slots])
+
+    def name(self) -> str:
+        return type(self).__name__
 
     def release(self) -> None:
         """Let go of all arrays, also of what `forward` put aside, once the node has been visited.
@@ -260,7 +222,7 @@ class Op:
         """
         number, metas, slots = self.number, self.metas, self.slots
         vars(self).clear()
-        self.number, self.metas, self.slots, self.saved_inputs = number, metas, slots, None
+        self.number, self.metas, self.slots, self.released = number, metas, slots, True
 
     def explained(self, error: Exception, arrays: list) -> Exception:
         """The array module's error, with the op and what it was given in front."""

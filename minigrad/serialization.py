@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .backend import is_array, to_numpy
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ def load_file(path: str | os.PathLike) -> dict[str, Tensor]:
     from safetensors.numpy import load_file as read
 
     try:
-        return {name: Tensor(array) for name, array in read(path).items()}
+        return {name: wrap(array) for name, array in read(path).items()}
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:

@@ -1,53 +1,65 @@
 """Tensor: an array, its gradient, and the op that made it.
 
-Operators and methods are one line each and call `minigrad.ops`. The imports at the bottom are the
-one knot of the package: an op makes Tensors, `a + b` makes an op, and `backward()` is the engine.
+What a Tensor is and where it stands in the graph is here; the operators and methods that compute are
+functions of `minigrad.ops`, attached by name in `methods.py`. The imports at the bottom are the one
+knot of the package: an op makes Tensors, `a + b` makes an op, and `backward()` is the engine.
 """
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any, Callable
 
 import numpy as np
 
 from . import backend as backends
+from .dtypes import DTYPES, Size, dtype
+from .hooks import Hooks, RemovableHandle
+from .modes import recording
 
 
 class Tensor:
     """An n-dimensional array that remembers how it was computed.
 
-    `array` is the raw array, `grad` the accumulated gradient of a leaf (a Tensor or None),
-    `creator` the place on the tape, (op, output index), or None for a leaf. `version` counts
-    in-place changes of the memory, in a cell that all views of this memory share.
+    - `array`: the raw array
+    - `tracked`: whether a gradient flows to it (`requires_grad` for everyone else)
+    - `creator`: its place on the tape, (op, output index), or None for a leaf
+    - `version`: the number of in-place changes, in a cell that all views of the memory share
+    - `base`: for a view the Tensor whose memory it shows, else None; `seen`: the creator that the base
+      had when this view was made from it
+
+    Called by the user it is PyTorch's legacy constructor, of float32: `Tensor(2, 3)` makes a tensor of
+    that size, `Tensor([1, 2])` one with that content. `tensor()` is the better one.
     """
 
-    __slots__ = ("array", "requires_grad", "grad", "creator", "version", "__weakref__")
+    __slots__ = (
+        *("array", "tracked", "creator", "version", "base", "seen", "_grad"),
+        *("__dict__", "__weakref__"),
+    )
     # `ndarray * tensor` comes to our __rmul__ instead of making an object array
-    __array_ufunc__ = None
+    __array_priority__ = 1000
+    hooks: dict | None = None  # of a leaf: functions of its gradient
+    after_hooks: dict | None = None  # functions of the leaf once its gradient has been added
 
-    def __init__(
-        self, array: Any, requires_grad: bool = False, creator: tuple | None = None, version=None
-    ):
-        self.array = array
-        self.requires_grad = requires_grad or creator is not None
-        self.grad: Tensor | None = None
-        self.creator = creator
-        self.version = [0] if version is None else version
+    def __init__(self, *content: Any, device: Any = None):
+        made = ops.legacy(None, *content, device=device)
+        _fill(self, made.array, None, made.version)
 
     # what it is
 
     @property
     def slot(self) -> tuple:
         """The key of this Tensor's gradient: the output of an op, or the leaf itself."""
+        if self.base is not None:
+            self.follow()
         return self.creator or (self, 0)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
+    def shape(self) -> Size:
+        return Size(self.array.shape)
 
     @property
-    def dtype(self) -> np.dtype:
-        return self.array.dtype
+    def dtype(self) -> dtype:
+        return DTYPES[self.array.dtype]
 
     @property
     def ndim(self) -> int:
@@ -59,47 +71,134 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        return self.creator is None
+        return self.grad_fn is None
 
     @property
     def grad_fn(self) -> Any:
+        if self.base is not None:
+            self.follow()
         return self.creator[0] if self.creator else None
+
+    @property
+    def output_nr(self) -> int:
+        return self.creator[1] if self.creator else 0
+
+    @property
+    def requires_grad(self) -> bool:
+        if self.base is not None:
+            self.follow()
+        return self.tracked
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient added up so far, a Tensor of the same shape, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"a gradient is a Tensor or None, not a {type(value).__name__}")
+            if value.array.shape != self.array.shape or value.dtype != self.dtype:
+                raise RuntimeError(
+                    f"a gradient of shape {tuple(value.shape)} and {value.dtype} was assigned to a "
+                    f"tensor of shape {tuple(self.shape)} and {self.dtype}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
 
     @property
     def data(self) -> Tensor:
         """The same memory, outside the graph; changes through it are not tracked, as in PyTorch."""
-        return Tensor(self.array)
+        return wrap(self.array)
 
-    def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
-
-    def dim(self) -> int:
-        return self.ndim
-
-    def numel(self) -> int:
-        return self.array.size
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        if not isinstance(other, Tensor):
+            raise TypeError(f"data must be a Tensor, got {type(other).__name__}")
+        if self.tracked and not other.is_floating_point():
+            raise RuntimeError(f"data of {other.dtype} cannot take gradients")
+        self.array = other.array
 
     def is_floating_point(self) -> bool:
-        return self.dtype.kind == "f"
+        return self.array.dtype.kind == "f"
 
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise TypeError("len() of a 0-d tensor")
-        return self.shape[0]
+    # the graph
 
-    def __repr__(self) -> str:
-        text = np.array2string(self.to_numpy(), separator=", ", precision=4, prefix="tensor(")
-        notes = [] if self.dtype in (np.float32, np.int64, np.bool_) else [f"dtype={self.dtype}"]
-        if self.device != "cpu":
-            notes.append(f"device='{self.device}'")
-        if self.creator:
-            notes.append(f"grad_fn=<{type(self.grad_fn).__name__}>")
-        elif self.requires_grad:
-            notes.append("requires_grad=True")
-        return f"tensor({', '.join([text, *notes])})"
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        if requires_grad and not self.is_floating_point():
+            raise RuntimeError(
+                f"only floating-point tensors can require gradients, this one is {self.dtype}"
+            )
+        if not requires_grad and not self.is_leaf:
+            raise RuntimeError("this tensor was computed: use detach() to cut it from its graph")
+        self.tracked = bool(requires_grad)
+        return self
 
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else repr(self)
+    def detach(self) -> Tensor:
+        """The same memory, outside the graph."""
+        return wrap(self.array, version=self.version)
+
+    def follow(self) -> None:
+        """A view takes its place in the graph again after a recorded change of the base's memory."""
+        if self.base.creator is not self.seen:
+            with recording(True):
+                again = ops.region_of(self.base, self.array)
+            self.creator, self.tracked, self.seen = again.creator, again.tracked, again.seen
+
+    def changed(self) -> None:
+        """Tell the tape that the memory was written to behind its back, through `array`."""
+        self.version[0] += 1
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add d self / d leaf to `.grad` of every leaf that requires it, or of `inputs` only."""
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Any:
+        """Call `hook` with this tensor's gradient whenever it is computed; what it returns takes the
+        gradient's place, unless that is None. Returns a handle with `remove()`.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("a hook needs a tensor that requires grad: nothing would call it")
+        if self.creator is None:
+            self.hooks = hooks = Hooks() if self.hooks is None else self.hooks
+        else:
+            op, index = self.creator
+            op.hooks = op.hooks or {}
+            hooks = op.hooks.setdefault(index, Hooks())
+        return RemovableHandle(hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
+        """Call `hook` with this leaf each time after a gradient was added to its `.grad`."""
+        if not self.requires_grad or not self.is_leaf:
+            raise RuntimeError("a post-accumulate hook needs a leaf that requires grad")
+        self.after_hooks = Hooks() if self.after_hooks is None else self.after_hooks
+        return RemovableHandle(self.after_hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this computed tensor in `.grad`, as of a leaf."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad() needs a tensor that requires grad")
+        if self.creator is not None and not self.retains_grad:
+            engine.retain_grad(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        op, index = self.creator or (None, 0)
+        return op is not None and op.retained is not None and index in op.retained
 
     # to the host
 
@@ -107,10 +206,12 @@ class Tensor:
         """The values as a NumPy array, from any device, with or without a graph."""
         return backends.to_numpy(self.array)
 
-    def numpy(self) -> np.ndarray:
+    def numpy(self, *, force: bool = False) -> np.ndarray:
         """The values as a NumPy array that shares memory; RuntimeError where that would lose the
-        graph.
+        graph, unless `force`.
         """
+        if force:
+            return self.to_numpy()
         if self.requires_grad:
             raise RuntimeError(
                 "numpy() on a tensor that requires grad: use tensor.detach().numpy()"
@@ -122,10 +223,14 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, scalar: bool = False) -> Any:
+        """What a NumPy function made of a Tensor becomes a Tensor again, as in PyTorch."""
+        return wrap(np.asarray(array)) if array.dtype in DTYPES else array
+
     def item(self) -> float | int | bool:
-        if self.numel() != 1:
+        if self.array.size != 1:
             raise RuntimeError(
-                f"item() needs a tensor of one element, this one has shape {self.shape}"
+                f"item() needs a tensor of one element, this one has shape {tuple(self.shape)}"
             )
         return self.to_numpy().item()
 
@@ -133,9 +238,10 @@ class Tensor:
         return self.to_numpy().tolist()
 
     def __bool__(self) -> bool:
-        if self.numel() != 1:
+        if self.array.size != 1:
             raise RuntimeError(
-                f"truth value of a tensor of shape {self.shape} is ambiguous: use .any() or .all()"
+                f"truth value of a tensor of shape {tuple(self.shape)} is ambiguous: "
+                "use .any() or .all()"
             )
         return bool(self.item())
 
@@ -152,376 +258,71 @@ class Tensor:
             )
         return int(self.item())
 
-    # to other places and types
-
-    def to(self, *targets: Any, device: str | None = None, dtype: Any = None) -> Tensor:
-        """Another device, dtype, or both; positional arguments are told apart by what they are."""
-        for target in targets:
-            if isinstance(target, Tensor):
-                device, dtype = target.device, target.dtype
-            elif isinstance(target, str) and not target.startswith(
-                ("float", "int", "uint", "bool")
-            ):
-                device = target
-            else:
-                dtype = target
-        x = self
-        if device is not None and backends.backend_for(device).device != self.device:
-            x = ops.to_device(x, device)
-        return x if dtype is None or np.dtype(dtype) == x.dtype else ops.cast(x, dtype)
-
-    def cpu(self) -> Tensor:
-        return self.to("cpu")
-
-    def cuda(self) -> Tensor:
-        return self.to("cuda")
-
-    def float(self) -> Tensor:
-        return self.to(dtype=np.float32)
-
-    def double(self) -> Tensor:
-        return self.to(dtype=np.float64)
-
-    def long(self) -> Tensor:
-        return self.to(dtype=np.int64)
-
-    def int(self) -> Tensor:
-        return self.to(dtype=np.int32)
-
-    def bool(self) -> Tensor:
-        return self.to(dtype=np.bool_)
-
-    # the graph
-
-    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        if requires_grad and not self.is_floating_point():
-            raise RuntimeError(
-                f"only floating-point tensors can require gradients, this one is {self.dtype}"
-            )
-        if not requires_grad and not self.is_leaf:
-            raise RuntimeError("this tensor was computed: use detach() to cut it from its graph")
-        self.requires_grad = requires_grad
-        return self
-
-    def detach(self) -> Tensor:
-        """The same memory, outside the graph."""
-        return Tensor(self.array, version=self.version)
-
-    def clone(self) -> Tensor:
-        return ops.clone(self)
-
-    def contiguous(self) -> Tensor:
-        return self if self.array.flags.c_contiguous else ops.clone(self)
-
-    def backward(
-        self,
-        gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        inputs: Any = None,
-    ) -> None:
-        """Add d self / d leaf to `.grad` of every leaf that requires it, or of `inputs` only."""
-        engine.backward(self, gradient, retain_graph, create_graph, inputs)
-
-    # in place: for what is not being recorded; every change is counted, so that no rule uses a
-    # changed array
-
-    def changed(self) -> None:
-        """Tell the tape that the memory was written to behind its back, through `array`."""
-        self.version[0] += 1
-
-    def _write(self, index: Any, value: Any) -> Tensor:
-        if is_grad_enabled() and (self.requires_grad or getattr(value, "requires_grad", False)):
-            raise RuntimeError(
-                "an in-place change is not recorded: use the out-of-place form "
-                "(y = x + 1, not x.add_(1)), or no_grad() if no gradient is wanted"
-            )
-        place = backends.backend_of(self.array, raw(value)).place
-        try:
-            self.array[place(raw_index(index))] = raw(value)
-        except ValueError as error:  # as PyTorch has it
-            raise RuntimeError(f"writing into a tensor of shape {self.shape}: {error}") from error
-        self.changed()
-        return self
-
-    def _become(self, result: Tensor) -> Tensor:
-        """An in-place operator: a wider type does not fit."""
-        if result.dtype.kind == "f" and self.dtype.kind != "f":
-            raise RuntimeError(f"a {result.dtype} result does not fit a tensor of {self.dtype}")
-        return self._write(..., result)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self._write(index, value)
-
-    def copy_(self, other: Tensor) -> Tensor:
-        """Take over the values of another tensor, from any device."""
-        return self._write(..., other.to(self.device))
-
-    def fill_(self, value: float) -> Tensor:
-        return self._write(..., value)
-
-    def zero_(self) -> Tensor:
-        return self._write(..., 0)
-
-    def add_(self, other: Any, alpha: float = 1) -> Tensor:
-        return self._become(self + (other if alpha == 1 else other * alpha))
-
-    def sub_(self, other: Any, alpha: float = 1) -> Tensor:
-        return self._become(self - (other if alpha == 1 else other * alpha))
-
-    def mul_(self, other: Any) -> Tensor:
-        return self._become(self * other)
-
-    def div_(self, other: Any) -> Tensor:
-        return self._become(self / other)
-
-    def _iop(self, result: Tensor) -> Tensor:
-        """x += y: in place, but while recording a computed tensor's name goes to a new tensor."""
-        if not result.requires_grad:
-            return self._become(result)
-        if self.is_leaf and self.requires_grad:
-            raise RuntimeError(
-                "a leaf that requires grad cannot be changed in place while recording: "
-                "put the update under no_grad()"
-            )
-        return result
-
-    def __iadd__(self, other: Any) -> Tensor:
-        return self._iop(self + other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self._iop(self - other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self._iop(self * other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self._iop(self / other)
-
-    # operators
-
-    def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.sub(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.sub(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.mul(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return ops.mul(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.div(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.div(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ops.pow(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.pow(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return ops.neg(self)
-
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
-
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return False if other is None else ops.eq(self, other)
-
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return True if other is None else ops.ne(self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return ops.lt(self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return ops.le(self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return ops.gt(self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return ops.ge(self, other)
-
-    def __invert__(self) -> Tensor:
-        return ops.bitwise_not(self)
-
-    def __and__(self, other: Any) -> Tensor:
-        return ops.bitwise_and(self, other)
-
-    def __or__(self, other: Any) -> Tensor:
-        return ops.bitwise_or(self, other)
+    def __len__(self) -> int:
+        if not self.array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
 
     __hash__ = object.__hash__  # == is elementwise, so a Tensor is a dictionary key by identity
 
-    def __getitem__(self, index: Any) -> Tensor:
-        return ops.index(self, index)
+    def __repr__(self) -> str:
+        return printing.format_tensor(self)
 
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(ops.unbind(self))
+    def __format__(self, spec: str) -> str:
+        if self.array.ndim == 0 or (spec and self.array.size == 1):
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
-    # elementwise
+    # copies of the whole object
 
-    def exp(self) -> Tensor:
-        return ops.exp(self)
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        return rebuild, (type(self), self.to_numpy(), str(self.device), self.tracked, vars(self))
 
-    def log(self) -> Tensor:
-        return ops.log(self)
-
-    def sqrt(self) -> Tensor:
-        return ops.sqrt(self)
-
-    def abs(self) -> Tensor:
-        return ops.abs(self)
-
-    def sin(self) -> Tensor:
-        return ops.sin(self)
-
-    def cos(self) -> Tensor:
-        return ops.cos(self)
-
-    def tanh(self) -> Tensor:
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        return ops.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        return ops.relu(self)
-
-    def pow(self, exponent: Any) -> Tensor:
-        return ops.pow(self, exponent)
-
-    def clamp(self, min: float | None = None, max: float | None = None) -> Tensor:
-        return ops.clamp(self, min, max)
-
-    def masked_fill(self, mask: Any, value: float) -> Tensor:
-        return ops.masked_fill(self, mask, value)
-
-    # reductions
-
-    def sum(self, dim: Any = None, keepdim: bool = False, **other_names: Any) -> Tensor:
-        return ops.sum(self, dim, keepdim, **other_names)
-
-    def mean(self, dim: Any = None, keepdim: bool = False, **other_names: Any) -> Tensor:
-        return ops.mean(self, dim, keepdim, **other_names)
-
-    def max(self, dim: Any = None, keepdim: bool = False, **other_names: Any) -> Any:
-        return ops.max(self, dim, keepdim, **other_names)
-
-    def min(self, dim: Any = None, keepdim: bool = False, **other_names: Any) -> Any:
-        return ops.min(self, dim, keepdim, **other_names)
-
-    def argmax(self, dim: Any = None, keepdim: bool = False, **other_names: Any) -> Tensor:
-        return ops.argmax(self, dim, keepdim, **other_names)
-
-    def argmin(self, dim: Any = None, keepdim: bool = False, **other_names: Any) -> Tensor:
-        return ops.argmin(self, dim, keepdim, **other_names)
-
-    def all(self, dim: Any = None, keepdim: bool = False, **other_names: Any) -> Tensor:
-        return ops.all(self, dim, keepdim, **other_names)
-
-    def any(self, dim: Any = None, keepdim: bool = False, **other_names: Any) -> Tensor:
-        return ops.any(self, dim, keepdim, **other_names)
-
-    def logsumexp(self, dim: Any, keepdim: bool = False, **other_names: Any) -> Tensor:
-        return ops.logsumexp(self, dim, keepdim, **other_names)
-
-    def softmax(self, dim: int) -> Tensor:
-        return ops.softmax(self, dim)
-
-    def log_softmax(self, dim: int) -> Tensor:
-        return ops.log_softmax(self, dim)
-
-    def norm(self) -> Tensor:
-        return ops.norm(self)
-
-    # shape
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return ops.reshape(self, flat(shape))
-
-    def view(self, *shape: Any) -> Tensor:
-        return ops.reshape(self, flat(shape))
-
-    def permute(self, *dims: Any) -> Tensor:
-        return ops.permute(self, flat(dims))
-
-    def transpose(self, dim0: int, dim1: int) -> Tensor:
-        return ops.transpose(self, dim0, dim1)
-
-    def t(self) -> Tensor:
-        return ops.t(self)
-
-    @property
-    def T(self) -> Tensor:
-        return ops.permute(self, tuple(range(self.ndim))[::-1])
-
-    @property
-    def mT(self) -> Tensor:
-        return ops.transpose(self, -2, -1)
-
-    def squeeze(self, dim: int | None = None) -> Tensor:
-        return ops.squeeze(self, dim)
-
-    def unsqueeze(self, dim: int) -> Tensor:
-        return ops.unsqueeze(self, dim)
-
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        return ops.flatten(self, start_dim, end_dim)
-
-    def expand(self, *shape: Any) -> Tensor:
-        return ops.expand(self, flat(shape))
-
-    def flip(self, *dims: Any) -> Tensor:
-        return ops.flip(self, flat(dims))
-
-    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        return ops.unbind(self, dim)
-
-    def split(self, size: Any, dim: int = 0) -> tuple[Tensor, ...]:
-        return ops.split(self, size, dim)
-
-    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-        return ops.chunk(self, chunks, dim)
-
-    def gather(self, dim: int, index: Tensor) -> Tensor:
-        return ops.gather(self, dim, index)
-
-    # linear algebra
-
-    def matmul(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    mm = bmm = mv = dot = matmul
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "only leaves can be deep-copied: a computed tensor would take its graph along; "
+                "use detach().clone()"
+            )
+        if id(self) not in memo:
+            copy = rebuild(type(self), self.array.copy(), None, self.tracked, vars(self))
+            memo[id(self)] = copy
+            if self._grad is not None:
+                copy._grad = self._grad.__deepcopy__(memo)
+        return memo[id(self)]
 
 
-def flat(arguments: tuple) -> tuple:
-    """`x.reshape(2, 3)` and `x.reshape((2, 3))` are the same call."""
-    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
-        return tuple(arguments[0])
-    return arguments
+def _fill(x: Tensor, array: Any, creator: tuple | None, version: list | None) -> None:
+    x.array, x.creator, x.tracked = array, creator, creator is not None
+    x.version = version or [0]
+    x._grad = x.base = None
+
+
+def wrap(array: Any, creator: tuple | None = None, version: list | None = None) -> Tensor:
+    """A Tensor around a raw array: how every op makes its outputs."""
+    # _fill's lines again: the call would be a tenth of what recording an op costs
+    x = _new(Tensor)
+    x.array, x.creator, x.tracked = array, creator, creator is not None
+    x.version = version or [0]
+    x._grad = x.base = None
+    return x
+
+
+_new = object.__new__
+
+
+def rebuild(cls: type, array: Any, device: str | None, requires_grad: bool, attributes: dict) -> Any:
+    """A copy of a Tensor or of one of its subclasses, from its parts."""
+    if device is not None:
+        array = backends.backend_for(device).upload(array)
+    x = _new(cls)
+    _fill(x, array, None, None)
+    x.tracked = requires_grad
+    vars(x).update({k: v for k, v in attributes.items() if not k.endswith("hooks")})
+    return x
 
 
 # The knot: everything above is complete without these names, everything below needs the class
 # above.
-from . import engine, ops  # noqa: E402
-from .op import is_grad_enabled, raw  # noqa: E402
-from .ops.indexing import raw_index  # noqa: E402
+from . import engine, ops  # noqa: E402  isort: skip
+from . import autograd, printing  # noqa: E402

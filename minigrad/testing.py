@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from . import engine
+from . import autograd
 from .fused.base import composed  # noqa: F401  runs every fused op as its definition
-from .op import no_grad
-from .tensor import Tensor
+from .modes import no_grad
+from .tensor import Tensor, wrap
 
 
 def gradcheck(
@@ -48,7 +48,7 @@ def gradcheck(
     weights = [_like(outputs[n], rng.standard_normal(outputs[n].shape)) for n in floats]
     xs = [inputs[i] for i in places]
 
-    analytic = engine.grad([outputs[n] for n in floats], xs, weights, allow_unused=True)
+    analytic = autograd.grad([outputs[n] for n in floats], xs, weights, allow_unused=True)
     for i, x, g in zip(places, xs, analytic):
         values = np.zeros(x.shape) if g is None else g.to_numpy()
         if values.shape != x.shape:
@@ -69,7 +69,7 @@ def gradcheck(
         def derivative(*arguments):
             given, ws = list(arguments[: len(inputs)]), arguments[len(inputs) :]
             ys = _several(function(*given))
-            gs = engine.grad(
+            gs = autograd.grad(
                 [ys[n] for n in floats],
                 [given[i] for i in places],
                 ws,
@@ -96,7 +96,7 @@ def _several(outputs: Any) -> tuple[Tensor, ...]:
 
 
 def _like(x: Tensor, values: np.ndarray) -> Tensor:
-    return Tensor(np.asarray(values, dtype=x.dtype)).to(x.device)
+    return wrap(np.asarray(values, dtype=x.dtype)).to(x.device)
 
 
 def _finite_differences(function, inputs, place, floats, weights, eps) -> np.ndarray:

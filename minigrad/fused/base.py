@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from .. import engine, ops
 from ..op import Op
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 
 _composed: ContextVar[bool] = ContextVar("composed", default=False)
 
@@ -43,7 +43,9 @@ class Fused(Op):
     def pull(self, gs: list, create_graph: bool) -> list:
         if not create_graph:
             return super().pull(gs, False)
-        self.check_versions()
+        for version, value, kind, i in self.guards:
+            if version[0] != value:
+                raise self.changed(version[0] - value, kind, i)
         _, inputs = self.as_tensors((), self.saved_inputs)
         # cut: without it an input that was computed from another input would be credited twice
         cut = [ops.reshape(x, x.shape) if need else x for x, need in zip(inputs, self.needs)]
@@ -53,7 +55,7 @@ class Fused(Op):
             for y, g in zip(outputs if type(outputs) is tuple else (outputs,), gs)
             if g is not None
         ]
-        seeds = [g if isinstance(g, Tensor) else Tensor(g) for _, g in used]
+        seeds = [g if isinstance(g, Tensor) else wrap(g) for _, g in used]
         wanted = [x for x, need in zip(cut, self.needs) if need]
         grads = engine.vjp(
             [y for y, _ in used], seeds, wanted, create_graph=True, retain_graph=True

@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..ops import as_tensor
-from ..tensor import Tensor
+from ..tensor import Tensor, _fill
 
 
 class Parameter(Tensor):
     """A Tensor that a Module registers and an optimizer trains."""
 
-    __slots__ = ()
-
     def __init__(self, data: Any, requires_grad: bool = True):
         data = as_tensor(data)
-        super().__init__(data.array, version=data.version)
+        _fill(self, data.array, None, data.version)
         self.requires_grad_(requires_grad)
 
 

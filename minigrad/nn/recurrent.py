@@ -11,7 +11,7 @@ from .. import fused, ops
 from ..backend import backend_of
 from ..ops import zeros
 from ..ops.random import Generator
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from . import functional as F
 from . import init
 from .module import Module, Parameter
@@ -124,7 +124,7 @@ class LSTM(Module):
                 if self.bias:
                     b = getattr(self, f"bias_ih_{suffix}") + getattr(self, f"bias_hh_{suffix}")
                 else:
-                    b = Tensor(backend_of(x.array).xp.zeros(4 * self.hidden_size, x.dtype))
+                    b = wrap(backend_of(x.array).xp.zeros(4 * self.hidden_size, x.dtype))
                 y, h, c = fused.lstm(
                     x, hs[n], cs[n], w_ih, w_hh, b, active=active, reverse=direction == 1
                 )
@@ -136,7 +136,7 @@ class LSTM(Module):
 
     def initial_state(self, x: Tensor, B: int) -> tuple[Tensor, Tensor]:
         shape = (self.num_layers * self.directions, B, self.hidden_size)
-        return tuple([Tensor(backend_of(x.array).xp.zeros(shape, x.dtype)) for _ in "hc"])
+        return tuple([wrap(backend_of(x.array).xp.zeros(shape, x.dtype)) for _ in "hc"])
 
     def checked_state(self, state: tuple[Tensor, Tensor], B: int) -> tuple[Tensor, Tensor]:
         shape = (self.num_layers * self.directions, B, self.hidden_size)

@@ -53,9 +53,10 @@ from .elementwise import (
     tanh,
     where,
 )
-from .indexing import embedding, gather, index
+from .indexing import embedding, index, index_put, index_put_, set_item
 from .linalg import matmul
 from .promotion import result_type
+from .scatter import gather
 from .random import Generator, default_generator, manual_seed, rand, randint, randn, randperm
 from .reduce import all_ as all
 from .reduce import amax, amin, argmax, argmin, log_softmax, logsumexp, mean, norm, softmax, sum_to
@@ -64,6 +65,8 @@ from .reduce import max_ as max
 from .reduce import min_ as min
 from .reduce import sum_ as sum
 from .shape import (
+    flat,
+    view,
     broadcast_to,
     cat,
     chunk,
@@ -80,3 +83,4 @@ from .shape import (
     unbind,
     unsqueeze,
 )
+from .writing import copy_, fill_, region_of, zero_

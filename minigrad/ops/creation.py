@@ -8,11 +8,12 @@ import numpy as np
 
 from ..backend import backend_for, backend_of, is_array
 from ..op import raw
-from ..tensor import Tensor, flat
+from ..tensor import Tensor, wrap
+from .shape import flat
 
 
 def _made(host: np.ndarray, device: Any, requires_grad: bool) -> Tensor:
-    x = Tensor(backend_for(device).upload(host))
+    x = wrap(backend_for(device).upload(host))
     return x.requires_grad_() if requires_grad else x
 
 
@@ -53,7 +54,7 @@ def _holds_float64(data: Any) -> bool:
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a Tensor; a Tensor or an array that fits already is not copied."""
     if is_array(data):
-        data = Tensor(data)
+        data = wrap(data)
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
     return tensor(data, dtype, device)
@@ -63,7 +64,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """A Tensor that shares the array's memory."""
     if type(array) is not np.ndarray:
         raise TypeError(f"expected a numpy.ndarray, got {type(array).__name__}")
-    return Tensor(array)
+    return wrap(array)
 
 
 def zeros(
@@ -113,4 +114,4 @@ def ones_like(x: Any, dtype: Any = None) -> Tensor:
 def full_like(x: Any, value: Any, dtype: Any = None) -> Tensor:
     """A Tensor of the shape, dtype and device of x, filled with `value`."""
     array = raw(x)
-    return Tensor(backend_of(array).xp.full(array.shape, value, dtype or array.dtype))
+    return wrap(backend_of(array).xp.full(array.shape, value, dtype or array.dtype))

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..backend import is_array, module_of
 from ..op import Op, raw
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .promotion import floating, promoted, result_type
 
 
@@ -255,7 +255,7 @@ def _constant(name: str):
         arrays = [raw(x) for x in inputs]
         xp = module_of(*arrays)
         result = getattr(xp, name)(*arrays)
-        return Tensor(xp.asarray(result)) if any(isinstance(x, Tensor) for x in inputs) else result
+        return wrap(xp.asarray(result)) if any(isinstance(x, Tensor) for x in inputs) else result
 
     function.__name__ = name
     function.__doc__ = f"{name} elementwise, a constant to the tape."

@@ -1,4 +1,8 @@
-"""Reading and adding through an index."""
+"""Reading and writing through an index: `x[...]`, and the rows of an embedding table.
+
+An index is taken as PyTorch takes it: integers, slices, None and Ellipsis first, which gives a view,
+then all arrays of integers or bools at once, which gives a copy.
+"""
 
 from __future__ import annotations
 
@@ -6,100 +10,246 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import CPU, backend_of, is_array
+from ..backend import backend_of, is_array
+from ..modes import is_recording
 from ..op import Op, raw
 from ..tensor import Tensor
 from .elementwise import eq, masked_fill
-from .shape import checked_dim
+from .writing import become, write
 
 
-def raw_index(index: Any) -> Any:
-    """An index with the arrays of the Tensors in it."""
-    if isinstance(index, Tensor):
-        return index.array
-    if isinstance(index, tuple):
-        return tuple([raw_index(part) for part in index])
-    return index.copy() if isinstance(index, np.ndarray) else index  # the caller may change his
-
-
-def is_basic(index: Any) -> bool:
-    """Whether an index meets every element at most once (no integer arrays, no lists)."""
+def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
+    """An index as a basic one and as the arrays that index what that shows, dimension by dimension;
+    None for what is not needed. Raises IndexError for what is no index.
+    """
+    if type(index) is int:  # x[t]: by far the most frequent
+        return (index, Ellipsis), None
     parts = index if isinstance(index, tuple) else (index,)
-    return not any(isinstance(i, (list, np.ndarray)) or (is_array(i) and i.ndim) for i in parts)
+    basic, arrays, ellipsis, simple = [], [], None, True
+    for part in parts:
+        if isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_)):
+            basic.append(part)
+            continue
+        if isinstance(part, slice):
+            if part.step is not None and int(part.step) <= 0:
+                raise ValueError(f"slice step {part.step}: expected a positive one; use flip()")
+        elif part is Ellipsis:
+            if ellipsis is not None:
+                raise IndexError("an index can have only one Ellipsis (...)")
+            ellipsis = len(basic), len(arrays)
+            basic.append(part)
+            continue
+        elif part is not None:
+            part = _index_array(part)
+            if isinstance(part, int):  # a tensor of one integer
+                basic.append(part)
+                continue
+            simple = False
+            arrays.append(part)
+            # a mask stands for as many dimensions as it has
+            basic += [slice(None)] * (raw(part).ndim if raw(part).dtype.kind == "b" else 1)
+            continue
+        basic.append(part)
+        arrays.append(None)
+    if simple:
+        return (tuple(basic) if ellipsis else (*basic, Ellipsis)), None
+    ndim = x.ndim + sum(part is None for part in basic)  # what the basic index leaves, plus integers
+    if ellipsis:
+        rest = ndim - (len(basic) - 1)
+        basic[ellipsis[0] : ellipsis[0] + 1] = [slice(None)] * rest
+        arrays[ellipsis[1] : ellipsis[1]] = [None] * max(rest, 0)
+    if all(isinstance(part, slice) and part == slice(None) for part in basic):
+        return None, arrays
+    return tuple(basic), arrays
 
 
-def read(x: Any, index: Any) -> Any:
-    """x[index]; one element by a basic index is a 0-d view, where NumPy would copy a scalar."""
-    parts = index if isinstance(index, tuple) else (index,)
-    if is_basic(index) and all(part is not Ellipsis for part in parts):
-        return x[(*parts, ...)]
-    return x[index]
+def _index_array(part: Any) -> Any:
+    """A Tensor, array, list or bool as an array of integers or bools; an int for a single integer."""
+    if isinstance(part, (list, range)):
+        part = np.asarray([raw(p).item() if isinstance(p, Tensor) and p.numel() == 1 else p for p in part])
+        part = part if part.size else part.astype(np.int64)
+    elif isinstance(part, (bool, np.bool_)):
+        part = np.asarray(part)
+    elif isinstance(part, np.ndarray):
+        part = part.copy()  # the caller may change his
+    array = part.array if isinstance(part, Tensor) else part
+    if not is_array(array):
+        raise IndexError(
+            f"an index is made of integers, slices, None, Ellipsis and integer or bool tensors, "
+            f"not of {type(part).__name__}"
+        )
+    if array.dtype.kind not in "iub":
+        raise IndexError(f"index tensors must be integers or bools, this one is {array.dtype}")
+    if array.ndim == 0 and array.dtype.kind != "b":
+        return int(array)
+    return part
+
+
+class Part:
+    """A gradient that is zero outside `index`: added where it belongs it costs its own size only,
+    where a loop over x[t] would fill T arrays of zeros.
+    """
+
+    def __init__(self, values: Any, index: tuple, distinct: bool):
+        self.values, self.index, self.distinct = values, index, distinct
+        self.dtype = values.dtype
+
+    def add_to(self, whole: Any) -> None:
+        if self.distinct:
+            whole[self.index] += self.values
+        else:
+            backend_of(whole).add_at(whole, self.index, self.values)
+
+    def whole(self, shape: tuple) -> Any:
+        whole = backend_of(self.values).xp.zeros(shape, self.dtype)
+        self.add_to(whole)
+        return whole
 
 
 class Index(Op):
-    """y = x[index], for every form of NumPy index"""
+    """y = x[index], a basic index: a view"""
 
-    view = True
-    fresh = True
+    view = fresh = True
 
     def forward(self, x):
-        self.shape, self.index = x.shape, self.backend.place(self.index)
-        return read(x, self.index)
+        self.shape = x.shape
+        return x[self.index]
 
     def backward(self, g, _y, _x):
+        if not isinstance(g, Tensor):
+            return Part(g, self.index, distinct=True)
         return IndexAdd(index=self.index, shape=self.shape)(g)
 
 
 class IndexAdd(Op):
-    """Zeros of `shape` with x added at `index`: the adjoint of reading there"""
+    """Zeros of `shape` with x at a basic index: the adjoint of reading there"""
+
+    fresh = True
 
     def forward(self, x):
         y = self.xp.zeros(self.shape, x.dtype)
-        if is_basic(self.index):
-            y[self.index] = x
-        else:
-            self.backend.add_at(y, self.index, x)
+        y[self.index] = x
         return y
 
     def backward(self, g, _y, _x):
         return Index(index=self.index)(g)
 
 
-class Gather(Op):
-    """y[i, j] = x[i, index[i, j]] along `dim`"""
+class Pick(Op):
+    """y = x[..., i, j, ...] with arrays of integers or bools; None in `dims` is a whole dimension"""
 
     fresh = True
 
-    def forward(self, x, index):
+    def forward(self, x, *arrays):
         self.shape = x.shape
-        if x.ndim == index.ndim:  # the index may be smaller in the other dimensions, as in PyTorch
-            sizes = [
-                slice(n if d != self.dim % x.ndim else None) for d, n in enumerate(index.shape)
-            ]
-            x = x[tuple(sizes)]
-        return self.xp.take_along_axis(x, index, axis=self.dim)
+        return x[filled(self.dims, arrays)]
 
-    def backward(self, g, _y, _x, index):
-        return ScatterAdd(dim=self.dim, shape=self.shape)(g, index), None
+    def backward(self, g, _y, _x, *arrays):
+        if isinstance(g, Tensor):
+            return PickAdd(dims=self.dims, shape=self.shape)(g, *arrays), *[None] * len(arrays)
+        masks = all(i.dtype.kind == "b" for i in arrays)
+        return Part(g, filled(self.dims, arrays), distinct=masks), *[None] * len(arrays)
 
 
-class ScatterAdd(Op):
-    """Zeros of `shape` with x added where `gather` would read: its adjoint"""
+class PickAdd(Op):
+    """Zeros of `shape` with x added where `Pick` reads: its adjoint"""
 
     fresh = True
 
-    def forward(self, x, index):
-        y = self.xp.zeros(self.shape, x.dtype)
-        where = [
-            self.xp.arange(n).reshape([-1 if axis == d else 1 for axis in range(x.ndim)])
-            for d, n in enumerate(index.shape)
-        ]
-        where[self.dim] = index
-        self.backend.add_at(y, tuple(where), x)
+    def forward(self, x, *arrays):
+        return Part(x, filled(self.dims, arrays), distinct=False).whole(self.shape)
+
+    def backward(self, g, _y, _x, *arrays):
+        return Pick(dims=self.dims)(g, *arrays), *[None] * len(arrays)
+
+
+class Put(Op):
+    """x with `value` at arrays of integers or bools, or added there"""
+
+    def forward(self, x, value, *arrays):
+        y, index = x.copy(), filled(self.dims, arrays)
+        self.value_shape = getattr(value, "shape", ())
+        if self.accumulate:
+            self.backend.add_at(y, index, value)
+        else:
+            y[index] = value
         return y
 
-    def backward(self, g, _y, _x, index):
-        return Gather(dim=self.dim)(g, index), None
+    def backward(self, g, _y, _x, _value, *arrays):
+        dx = g if self.accumulate else Put(dims=self.dims, accumulate=False)(g, 0.0, *arrays)
+        dvalue = Pick(dims=self.dims)(g, *arrays) if self.needs[1] else None
+        return dx, dvalue, *[None] * len(arrays)
+
+
+def filled(dims: list, arrays: tuple) -> tuple:
+    """An index with the arrays in the places that `dims` marks with True."""
+    arrays = iter(arrays)
+    return tuple([next(arrays) if marked else slice(None) for marked in dims])
+
+
+def _split(parts: list, x: Any) -> tuple[list, list]:
+    """Which dimensions have an array, and the arrays, on x's device."""
+    place = backend_of(raw(x)).place
+    arrays = [part if isinstance(part, Tensor) and type(part.array) is type(raw(x)) else place(raw(part))
+              for part in parts if part is not None]
+    return [part is not None for part in parts], arrays
+
+
+def index(input, index):
+    """x[index]; IndexError where the index does not fit."""
+    basic, parts = parsed(index, raw(input))
+    if basic is not None:
+        input = Index(index=basic)(input)
+    if parts is None:
+        return input
+    dims, arrays = _split(parts, input)
+    return Pick(dims=dims)(input, *arrays)
+
+
+def set_item(x: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value, with gradients to both."""
+    if not isinstance(value, Tensor):
+        value = np.asarray(value) if isinstance(value, (list, tuple)) else value
+        value = backend_of(x.array).upload(value) if isinstance(value, np.ndarray) else value
+    basic, parts = parsed(index, x.array)
+    part = x.array if basic is None else _read(x.array, basic)
+    if parts is None:
+        if isinstance(value, Tensor) and value.array.ndim > part.ndim:
+            value = value.reshape(value.shape[value.ndim - part.ndim :])  # leading sizes of 1
+        write(x, part, value)
+        return
+    dims, arrays = _split(parts, x)
+    if is_recording() and (x.requires_grad or getattr(value, "requires_grad", False)):
+        view = x if basic is None else x[basic]
+        if isinstance(value, Tensor) and value.dtype != x.dtype:
+            value = value.to(dtype=x.dtype)
+        become(view, Put(dims=dims, accumulate=False)(view, value, *arrays))
+        return
+    try:
+        part[filled(dims, [raw(a) for a in arrays])] = raw(value)
+    except ValueError as error:  # as PyTorch has it
+        raise RuntimeError(f"writing into a tensor of shape {tuple(x.shape)}: {error}") from error
+    x.changed()
+
+
+def _read(array: Any, basic: tuple) -> Any:
+    try:
+        return array[basic]
+    except IndexError as error:
+        raise IndexError(f"index of a tensor of shape {tuple(array.shape)}: {error}") from error
+
+
+def index_put(input, indices, values, accumulate=False):
+    """x with `values` at x[indices], or added there."""
+    basic, parts = parsed(tuple(indices), raw(input))
+    if basic is not None:
+        raise IndexError("index_put takes tensors as indices; for slices assign to x[...]")
+    dims, arrays = _split(parts or [], input)
+    return Put(dims=dims, accumulate=accumulate)(input, values, *arrays)
+
+
+def index_put_(input, indices, values, accumulate=False):
+    return become(input, index_put(input, indices, values, accumulate))
 
 
 class Rows(Op):
@@ -134,29 +284,6 @@ class AddRows(Op):
             pads = eq(ids, self.padding_idx)
             rows = masked_fill(rows, pads.reshape((*pads.shape, 1)), 0.0)
         return rows, None
-
-
-def index(x, index):
-    """x[index]; IndexError where the index does not fit."""
-    op = Index(index=raw_index(index))
-    y = op(x)
-    if op.recorded:  # an index that changes before backward would send the gradient astray
-        parts = index if isinstance(index, tuple) else (index,)
-        for i, part in enumerate(parts):
-            if isinstance(part, Tensor):
-                op.versions["index", i] = part.version, part.version[0]
-    return y
-
-
-def gather(x, dim, index):
-    """The elements of x at `index` along `dim`; all other sizes must agree."""
-    ids, array = raw(index), raw(x)
-    size = array.shape[checked_dim(dim, array.ndim)]
-    if backend_of(ids) is CPU and ids.size and not 0 <= ids.min() <= ids.max() < size:
-        raise RuntimeError(
-            f"gather: an index is outside 0 to {size - 1}; negative ones do not wrap"
-        )
-    return Gather(dim=dim)(x, index)
 
 
 def embedding(ids, table, padding_idx=None):

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor, flat
+from ..tensor import Tensor, wrap
+from .shape import flat
 from .creation import _made
 
 

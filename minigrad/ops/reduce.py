@@ -11,10 +11,10 @@ import numpy as np
 
 from ..backend import module_of
 from ..op import Op, raw
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from . import elementwise as ew
 from .promotion import floating
-from .indexing import gather
+from .scatter import gather
 from .shape import checked_dim, expand, reshape, squeeze
 
 
@@ -256,7 +256,7 @@ def _constant_reduction(name: str):
         if name.startswith("arg") and not array.size:
             raise IndexError(f"{name} of an empty tensor, of shape {array.shape}")
         result = getattr(array, name)(axis=dim, keepdims=keepdim)
-        return result if x is array else Tensor(module_of(array).asarray(result))
+        return result if x is array else wrap(module_of(array).asarray(result))
 
     reduce.__name__ = name
     reduce.__doc__ = f"{name} along `dim`, or of the flattened tensor: a constant to the tape."

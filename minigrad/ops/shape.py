@@ -8,6 +8,13 @@ from ..op import Op, raw
 from .promotion import promoted
 
 
+def flat(arguments: tuple) -> tuple:
+    """`x.reshape(2, 3)` and `x.reshape((2, 3))` are the same call."""
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        return tuple(arguments[0])
+    return arguments
+
+
 class Reshape(Op):
     """The same elements in another shape; one size may be -1"""
 
@@ -134,11 +141,15 @@ def _checked(x, dim: int, extra: int = 0) -> int:
     return checked_dim(dim, raw(x).ndim + extra)
 
 
-def reshape(x, shape):
-    return Reshape(shape=tuple(shape))(x)
+def reshape(x, *shape):
+    return Reshape(shape=flat(shape))(x)
 
 
-def permute(x, dims):
+view = reshape
+
+
+def permute(x, *dims):
+    dims = flat(dims)
     return Permute(dims=tuple([_checked(x, dim) for dim in dims]))(x)
 
 
@@ -159,8 +170,8 @@ def t(x):
     return transpose(x, 0, 1) if ndim == 2 else x
 
 
-def expand(x, shape):
-    return Expand(shape=tuple(shape))(x)
+def expand(x, *shape):
+    return Expand(shape=flat(shape))(x)
 
 
 broadcast_to = expand
@@ -191,7 +202,8 @@ def flatten(x, start_dim=0, end_dim=-1):
     return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
-def flip(x, dims):
+def flip(x, *dims):
+    dims = flat(dims)
     dims = dims if isinstance(dims, (tuple, list)) else (dims,)
     return Flip(dims=tuple([_checked(x, dim) for dim in dims]))(x)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import enable_grad
-from ..tensor import Tensor
+from ..modes import enable_grad
+from ..tensor import Tensor, wrap
 
 
 class Optimizer:
@@ -94,7 +94,7 @@ class Optimizer:
         state = {}
         for p, values in self.state.items():
             state[numbers[id(p)]] = {
-                name: Tensor(value).to_numpy().copy() if hasattr(value, "shape") else value
+                name: wrap(value).to_numpy().copy() if hasattr(value, "shape") else value
                 for name, value in values.items()
             }
         return {"state": state, "param_groups": groups}
@@ -121,7 +121,7 @@ class Optimizer:
                             f"state {name!r} has shape {value.shape}, "
                             f"its parameter {tuple(p.shape)}"
                         )
-                    value = Tensor(value.copy()).to(p.device).array
+                    value = wrap(value.copy()).to(p.device).array
                 state[p][name] = value
         self.state = state
         for group, saved in zip(self.param_groups, groups):

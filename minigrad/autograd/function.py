@@ -1,0 +1,169 @@
+"""Ops written by the user on Tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..engine import as_tensor
+from ..modes import no_grad
+from ..op import Op
+from ..tensor import Tensor, wrap
+
+
+class FunctionCtx:
+    """What `forward` of a Function leaves for its `backward`."""
+
+    def __init__(self) -> None:
+        self._saved: tuple = ()
+        self._constant: tuple = ()
+        self._dirty: tuple = ()
+        self._materialize = True
+        self.needs_input_grad: tuple[bool, ...] = ()
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep inputs or outputs for `backward`; a change in place in between is detected."""
+        self._saved = tensors
+
+    def mark_non_differentiable(self, *outputs: Tensor) -> None:
+        """These outputs are constants to the tape."""
+        self._constant = outputs
+
+    def mark_dirty(self, *inputs: Tensor) -> None:
+        """These inputs were changed in place by `forward` and returned."""
+        self._dirty = inputs
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether the gradient of an unused output is zeros (the default) or None."""
+        self._materialize = value
+
+
+class Function:
+    """An op with `forward` and `backward` written by the user on Tensors, as in PyTorch.
+
+        class Exp(Function):
+            @staticmethod
+            def forward(ctx, x):
+                y = x.exp()
+                ctx.save_for_backward(y)
+                return y
+
+            @staticmethod
+            def backward(ctx, g):
+                (y,) = ctx.saved_tensors
+                return g * y
+
+        y = Exp.apply(x)
+
+    `forward` runs unrecorded. `backward` is recorded under `create_graph`, so a derivative of any order
+    follows if it is made of differentiable functions. It returns one gradient for each argument of
+    `forward`, None for what is no Tensor. With a static method `setup_context(ctx, inputs, output)`,
+    `forward` takes no `ctx`. For rules on raw arrays see `minigrad.Op`.
+    """
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("a Function needs a static method forward(ctx, ...)")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise NotImplementedError("a Function needs a static method backward(ctx, *grads)")
+
+    setup_context: Any = None
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        ctx = FunctionCtx()
+        tensors = [x for x in args if isinstance(x, Tensor)]
+        ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
+        with no_grad():
+            if cls.setup_context is None:
+                result = cls.forward(ctx, *args)
+            else:
+                result = cls.forward(*args)
+                cls.setup_context(ctx, args, result)
+        several = isinstance(result, (tuple, list))
+        outs = tuple(result) if several else (result,)
+        node = _FunctionNode(function=cls, ctx=ctx, args=args)
+        arrays = tuple([y.array for y in outs if isinstance(y, Tensor)])
+        made = node.over(tensors, arrays)
+        made = iter(made if isinstance(made, tuple) else (made,))
+        results: list[Any] = []
+        for y in outs:
+            if not isinstance(y, Tensor):
+                results.append(y)
+                continue
+            new = next(made)
+            if any(y is c for c in ctx._constant):
+                new = wrap(y.array)
+            if any(y is d for d in ctx._dirty):
+                y.creator, y.tracked, new = new.creator, new.tracked, y
+                y.changed()
+            results.append(new)
+        if node.recorded:
+            node.keep(ctx._saved, tensors, outs)
+        else:
+            ctx.saved_tensors = ctx._saved
+        ctx._saved = ctx._constant = ctx._dirty = ()  # outputs among them would be a cycle
+        return tuple(results) if several else results[0]
+
+
+class _FunctionNode(Op):
+    """The node of one application of a Function; its inputs are the Tensors among the arguments."""
+
+    def over(self, tensors, arrays):
+        self.results = arrays
+        made = self(*tensors) if tensors else tuple([wrap(y) for y in arrays])
+        self.results = None
+        return made
+
+    def forward(self, *arrays):
+        # an output that is an input gets a Tensor of its own, and shares the memory, as in PyTorch
+        return self.results if len(self.results) != 1 else self.results[0]
+
+    def backward(self, g, _y, *_xs):
+        gs = g if isinstance(g, list) else [g]
+        recorded = any(isinstance(g, Tensor) for g in gs)
+        ctx = self.ctx
+        gs = [
+            None if none and not ctx._materialize else as_tensor(g)
+            for g, none in zip(gs, self.unused)
+        ]
+        ctx.saved_tensors = tuple([self.saved(*item) for item in self.kept])
+        results = self.function.backward(ctx, *gs)
+        del ctx.saved_tensors
+        results = list(results) if isinstance(results, (tuple, list)) else [results]
+        while len(results) > len(self.is_tensor) and results[-1] is None:
+            results.pop()
+        if len(results) != len(self.is_tensor):
+            raise RuntimeError(
+                f"{self.name()}.backward returned {len(results)} gradients for "
+                f"{len(self.is_tensor)} arguments of forward"
+            )
+        results = [g for g, tensor in zip(results, self.is_tensor) if tensor]
+        return [g if g is None or recorded else g.array for g in results]
+
+    def keep(self, saved, tensors, outs) -> None:
+        """Hold what `save_for_backward` was given without holding an output."""
+        self.is_tensor = [isinstance(x, Tensor) for x in self.args]
+        self.args = None
+        self.kept = []
+        for x in saved:
+            place = next((i for i, y in enumerate(outs) if y is x), None)
+            if x is None or place is None:
+                self.kept.append((x, None))
+            else:
+                self.kept.append((x.array, place))
+            if x is not None:
+                self.guards.append((x.version, x.version[0], "saved tensor", len(self.kept) - 1))
+
+    def saved(self, x, place):
+        if place is None:
+            return x
+        return wrap(x, (self, place))
+
+    def pull(self, gs, create_graph):
+        self.unused = [g is None for g in gs]
+        return super().pull(gs, create_graph)
+
+    def name(self):
+        return f"{self.function.__name__}Backward"

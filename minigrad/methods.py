@@ -1,0 +1,281 @@
+"""Tensor's operators and methods: functions of `minigrad.ops` whose first argument is the tensor."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from . import autograd, ops
+from .backend import backend_for
+from .dtypes import Size, dtype, float16, float32, float64, int8, int16, int32, int64, uint8, bool_, of
+from .ops.writing import become, in_place
+from .tensor import Tensor
+
+METHODS = """
+abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all allclose amax amin aminmax any arccos arccosh
+arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort asin asinh atan atan2 atanh baddbmm bernoulli bincount
+bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bmm broadcast_to bucketize ceil
+celu chunk clamp clamp_max clamp_min clip clone copysign cos cosh count_nonzero cross cummax cummin cumprod cumsum
+deg2rad det diag diag_embed diagflat diagonal diff dist div divide dot elu eq equal erf erfc erfinv exp exp2 expand
+expand_as expm1 fix flatten flip fliplr flipud float_power floor floor_divide fmax fmin fmod frac gather ge gelu ger
+greater greater_equal gt hardshrink hardsigmoid hardswish hardtanh heaviside histc hsplit hypot index_add index_copy
+index_fill index_put index_select inner isclose isfinite isinf isnan isneginf isposinf isreal kron kthvalue le
+leaky_relu lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp logcumsumexp logical_and logical_not
+logical_or logical_xor logit logsigmoid logsumexp lt masked_fill masked_scatter masked_select matmul matrix_power max
+maximum mean median min minimum mish mm mode moveaxis movedim msort mul multinomial multiply mv nan_to_num nanmean
+nanmedian nansum narrow ne neg negative new_empty new_full new_ones new_tensor new_zeros nonzero norm not_equal numel
+outer permute positive pow prelu prod quantile ravel reciprocal relu relu6 remainder renorm repeat repeat_interleave
+reshape reshape_as roll rot90 round rsqrt scatter scatter_add scatter_reduce select select_scatter selu sgn sigmoid sign
+signbit silu sin sinh softmax softplus softsign sort split split_with_sizes sqrt square squeeze std sub subtract sum
+swapaxes swapdims t take take_along_dim tan tanh tensor_split tile topk trace transpose tril triu true_divide trunc
+unbind unflatten unfold unique unique_consecutive unsqueeze var vdot view view_as vsplit where xlogy
+""".split()
+
+# functions whose in-place twins exist: `exp_` computes `exp` and writes it back
+IN_PLACE = """
+abs absolute acos add addbmm addcdiv addcmul addmm addmv addr asin atan baddbmm bitwise_and bitwise_not bitwise_or
+bitwise_xor ceil celu clamp clamp_max clamp_min clip cos cosh cumprod cumsum deg2rad div divide elu eq erf erfc exp
+exp2 expm1 fix float_power floor floor_divide fmod frac ge gt hardtanh hypot index_add index_copy index_fill le
+leaky_relu lerp log log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill
+masked_scatter mul multiply nan_to_num ne neg negative pow reciprocal relu relu6 remainder renorm round rsqrt scatter
+scatter_add scatter_reduce selu sgn sigmoid sign silu sin sinh sqrt square sub subtract tan tanh tril triu true_divide
+trunc xlogy
+""".split()
+
+# already in place, and functions of no other twin
+FILLERS = """
+copy_ fill_ zero_ uniform_ normal_ bernoulli_ random_ exponential_ geometric_ log_normal_ cauchy_ index_put_
+fill_diagonal_
+""".split()
+
+OPERATORS = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "truediv": "div",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "pow",
+    "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
+}
+PLAIN = {  # without reflected and in-place forms
+    "eq": "eq",
+    "ne": "ne",
+    "lt": "lt",
+    "le": "le",
+    "gt": "gt",
+    "ge": "ge",
+    "neg": "neg",
+    "pos": "positive",
+    "abs": "abs",
+    "invert": "bitwise_not",
+}
+
+
+def _reflected(function: Any) -> Any:
+    return lambda self, other: function(other, self)
+
+
+for _name in METHODS:
+    if hasattr(ops, _name): setattr(Tensor, _name, getattr(ops, _name))
+for _name in FILLERS:
+    if hasattr(ops, _name): setattr(Tensor, _name, getattr(ops, _name))
+for _name in IN_PLACE:
+    if hasattr(ops, _name): setattr(Tensor, _name + "_", in_place(getattr(ops, _name)))
+for _operator, _name in OPERATORS.items():
+    if not hasattr(ops, _name): continue
+    setattr(Tensor, f"__{_operator}__", getattr(ops, _name))
+    setattr(Tensor, f"__r{_operator}__", _reflected(getattr(ops, _name)))
+    setattr(Tensor, f"__i{_operator}__", in_place(getattr(ops, _name)))
+for _operator, _name in PLAIN.items():
+    if not hasattr(ops, _name): continue
+    setattr(Tensor, f"__{_operator}__", getattr(ops, _name))
+
+
+def _equal(function: Any, otherwise: bool) -> Any:
+    """== and != with what is no number: not elementwise, and never an error."""
+
+    def compare(self: Tensor, other: Any) -> Any:
+        return otherwise if other is None or isinstance(other, (str, dict)) else function(self, other)
+
+    return compare
+
+
+Tensor.__eq__ = _equal(ops.eq, False)
+Tensor.__ne__ = _equal(ops.ne, True)
+Tensor.__getitem__ = ops.index
+Tensor.__setitem__ = ops.set_item
+
+
+def method(function: Any) -> Any:
+    """Attach what has no function of its own."""
+    name = (function.fget if isinstance(function, property) else function).__name__
+    setattr(Tensor, name, function)
+    return function
+
+
+@method
+def __iter__(self: Tensor) -> Iterator[Tensor]:
+    return iter(ops.unbind(self))
+
+
+@method
+def __contains__(self: Tensor, element: Any) -> bool:
+    return bool((self == element).any())
+
+
+# shape
+
+
+@method
+@property
+def T(self: Tensor) -> Tensor:
+    """The dimensions in reverse order."""
+    return ops.permute(self, tuple(range(self.array.ndim))[::-1])
+
+
+@method
+@property
+def mT(self: Tensor) -> Tensor:
+    """The last two dimensions exchanged."""
+    return ops.transpose(self, -2, -1)
+
+
+@method
+def size(self: Tensor, dim: int | None = None) -> Any:
+    return self.shape if dim is None else self.array.shape[dim]
+
+
+@method
+def dim(self: Tensor) -> int:
+    return self.array.ndim
+
+
+@method
+def stride(self: Tensor, dim: int | None = None) -> Any:
+    """Steps in memory from one element to the next, in elements."""
+    strides = tuple(n // self.array.itemsize for n in self.array.strides)
+    return strides if dim is None else strides[dim]
+
+
+@method
+def element_size(self: Tensor) -> int:
+    return self.array.itemsize
+
+
+@method
+def is_contiguous(self: Tensor) -> bool:
+    return self.array.flags.c_contiguous
+
+
+@method
+def contiguous(self: Tensor) -> Tensor:
+    return self if self.array.flags.c_contiguous else ops.clone(self)
+
+
+@method
+def data_ptr(self: Tensor) -> int:
+    """Where in memory the first element is."""
+    return backend_for(self.device).address(self.array)
+
+
+# dtypes and devices
+
+
+@method
+def to(
+    self: Tensor,
+    *targets: Any,
+    device: Any = None,
+    dtype: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+) -> Tensor:
+    """Another device, dtype, or both; positional arguments are told apart by what they are."""
+    for target in targets:
+        if isinstance(target, Tensor):
+            device, dtype = target.device, target.dtype
+        elif isinstance(target, bool):
+            continue  # non_blocking, copy
+        elif isinstance(target, str) and not target.startswith(("float", "int", "uint", "bool")):
+            device = target
+        else:
+            dtype = target
+    x = self
+    if device is not None and backend_for(device).device != self.device:
+        x = ops.to_device(x, device)
+    if dtype is not None and of(dtype) != x.dtype:
+        x = ops.cast(x, of(dtype).dtype)
+    return ops.clone(x) if copy and x is self else x
+
+
+def _conversion(name: str, target: dtype) -> None:
+    def convert(self: Tensor) -> Tensor:
+        return to(self, dtype=target)
+
+    convert.__name__ = name
+    convert.__doc__ = f"The same values as {target}."
+    setattr(Tensor, name, convert)
+
+
+for _name, _dtype in {
+    "half": float16,
+    "float": float32,
+    "double": float64,
+    "char": int8,
+    "short": int16,
+    "int": int32,
+    "long": int64,
+    "byte": uint8,
+    "bool": bool_,
+}.items():
+    _conversion(_name, _dtype)
+
+
+@method
+def cpu(self: Tensor) -> Tensor:
+    return to(self, "cpu")
+
+
+@method
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    return to(self, "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+
+
+@method
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    return to(self, other)
+
+
+@method
+@property
+def is_cuda(self: Tensor) -> bool:
+    return str(self.device).startswith("cuda")
+
+
+@method
+def get_device(self: Tensor) -> int:
+    """The GPU's number; -1 on the CPU."""
+    return getattr(self.device, "index", None) or (0 if self.is_cuda else -1)
+
+
+# the graph
+
+
+@method
+def detach_(self: Tensor) -> Tensor:
+    """Cut this tensor off from what it was computed from."""
+    if self.base is not None:
+        raise RuntimeError("detach_() of a view: use detach()")
+    self.creator, self.tracked = None, False
+    return self
+
+
+@method
+@property
+def _version(self: Tensor) -> int:
+    return self.version[0]

@@ -1,0 +1,208 @@
+"""Writing into tensors while recording: `out[t] = y`, `x.add_(y)`, through views too.
+
+Memory is changed in place, and the tensor that owns it moves on along the tape: its creator becomes
+the op that wrote. Views of it notice at their next use (`Tensor.follow`) and take their place
+behind that op. What was computed before from the old content keeps its own place on the tape; if
+its rule needs the old content, the version counter says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..backend import backend_of
+from ..modes import is_recording
+from ..op import Op, raw
+from ..tensor import Tensor, wrap
+from .convert import cast
+
+
+class Place(NamedTuple):
+    """Where in the memory of a base array a view lies, in elements."""
+
+    shape: tuple
+    strides: tuple
+    offset: int
+    base_shape: tuple
+    base_strides: tuple
+
+    def laid_out(self, x, copy: bool):
+        """x, of the base's shape, with the base's layout, and the view of it at this place."""
+        backend, size = backend_of(x), x.itemsize
+        # the dimensions from the outermost in memory to the innermost
+        order = sorted(range(x.ndim), key=lambda i: -abs(self.base_strides[i]))
+        rows = x.transpose(order)
+        if copy or not rows.flags.c_contiguous:
+            rows = backend.xp.array(rows, order="C", copy=True)
+        flat = rows.reshape(-1)
+        whole = rows.transpose(sorted(range(x.ndim), key=lambda i: order[i]))
+        strides = [n * size for n in self.strides]
+        return whole, backend.strided(flat, self.shape, strides, self.offset * size)
+
+
+def place_of(base: Any, view: Any) -> Place:
+    """The place of an array in the memory of another one."""
+    backend, size = backend_of(base), base.itemsize
+    start = (backend.address(view) - backend.address(base)) // size if view.size else 0
+    strides = tuple([n // size for n in view.strides])
+    place = Place(view.shape, strides, start, base.shape, tuple([n // size for n in base.strides]))
+    dense, expected = sorted((abs(s), n) for s, n in zip(place.base_strides, base.shape) if n > 1), 1
+    for stride, n in dense if base.size else ():
+        if stride != expected:
+            raise RuntimeError(
+                "a recorded change in place of memory with gaps between its elements: "
+                "change a copy (.clone()) instead"
+            )
+        expected *= n
+    return place
+
+
+class Region(Op):
+    """What a view shows of its base: y = x[place]"""
+
+    def forward(self, x):
+        return self.place.laid_out(x, copy=False)[1]
+
+    def backward(self, g, _y, _x):
+        return Embed(place=self.place)(g)
+
+
+class Embed(Op):
+    """Zeros with x at a place: the adjoint of reading there"""
+
+    def forward(self, x):
+        zeros = self.xp.zeros(self.place.base_shape, x.dtype)
+        whole, part = self.place.laid_out(zeros, copy=False)
+        part[...] = x
+        return whole
+
+    def backward(self, g, _y, _x):
+        return Region(place=self.place)(g)
+
+
+class Erase(Op):
+    """x with zeros at a place"""
+
+    def forward(self, x):
+        whole, part = self.place.laid_out(x, copy=True)
+        part[...] = 0
+        return whole
+
+    def backward(self, g, _y, _x):
+        return Erase(place=self.place)(g)
+
+
+class Overwrite(Op):
+    """The base with `value` written, in place, where `part` lies: the rest of the gradient is the
+    base's, the part's is the value's
+    """
+
+    reuses = True  # a loop that writes T rows erases T rows, not T copies of the whole gradient
+
+    def forward(self, base, value):
+        self.part[...] = value
+        self.part = None  # the node must not keep the memory alive
+        return base
+
+    def backward(self, g, _y, _base, _value):
+        if not self.owns:
+            return Erase(place=self.place)(g), Region(place=self.place)(g)
+        whole, part = self.place.laid_out(g, copy=False)
+        value = part.copy()
+        part[...] = 0
+        return whole, value
+
+
+def check_writable(x: Tensor) -> None:
+    base = x if x.base is None else x.base
+    if base.tracked and base.creator is None:
+        what = "a leaf that requires grad" if x.base is None else "a view of a leaf that requires grad"
+        raise RuntimeError(
+            f"{what} cannot be changed in place while recording: put the change under no_grad(), "
+            "or change a copy (.clone())"
+        )
+
+
+def overwrite(x: Tensor, part: Any, value: Any) -> None:
+    """Write `value` where the array `part` shows the memory of x, recorded."""
+    check_writable(x)
+    base = x if x.base is None else x.base
+    out = Overwrite(place=place_of(base.array, part), part=part)(base, value)
+    base.creator, base.tracked = out.creator, out.tracked
+    base.changed()
+
+
+def write(x: Tensor, part: Any, value: Any) -> Tensor:
+    """Write a number, array or Tensor where `part`, a view of x.array, lies; recorded if needed."""
+    if is_recording() and (x.requires_grad or getattr(value, "requires_grad", False)):
+        overwrite(x, part, value)
+        return x
+    try:
+        part[...] = raw(value)
+    except ValueError as error:  # as PyTorch has it
+        raise RuntimeError(f"writing into a tensor of shape {tuple(x.shape)}: {error}") from error
+    x.changed()
+    return x
+
+
+def become(x: Tensor, y: Any) -> Tensor:
+    """x takes over y in place: what `x.add_(z)` does with `x + z`.
+
+    Raises RuntimeError where y has another shape or a dtype of a higher kind.
+    """
+    y = y if isinstance(y, Tensor) else wrap(backend_of(x.array).xp.asarray(raw(y)))
+    if y.array.shape != x.array.shape:
+        raise RuntimeError(
+            f"a result of shape {tuple(y.shape)} does not fit in place into a tensor of shape "
+            f"{tuple(x.shape)}"
+        )
+    kinds = "b", "iu", "f"
+    rank = [next(i for i, kind in enumerate(kinds) if t.dtype.kind in kind) for t in (x, y)]
+    if rank[1] > rank[0]:
+        raise RuntimeError(f"a {y.dtype} result can't be cast to the tensor's type {x.dtype}")
+    if not is_recording() or not (x.requires_grad or y.tracked) or y.creator is None:
+        return write(x, x.array[...], y)
+    check_writable(x)
+    if y.dtype != x.dtype:
+        y = cast(y, x.array.dtype)
+    if x.base is not None:
+        return write(x, x.array[...], y)
+    # no op between: x itself moves to where y stands
+    x.array[...] = y.array
+    x.creator, x.tracked = y.creator, True
+    x.changed()
+    return x
+
+
+def in_place(function: Any) -> Any:
+    """The in-place twin of a function of a tensor: `exp_` of `exp`."""
+
+    def twin(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return become(self, function(self, *args, **kwargs))
+
+    twin.__name__ = twin.__qualname__ = f"{function.__name__.rstrip('_')}_"
+    twin.__doc__ = f"{function.__name__} in place."
+    return twin
+
+
+def region_of(base: Tensor, array: Any) -> Tensor:
+    """The view `array` of the base's memory as a Tensor that stands behind the base."""
+    view = Region(place=place_of(base.array, array))(base)
+    view.version, view.base, view.seen = base.version, base, base.creator
+    return view
+
+
+def fill_(input: Tensor, value: Any) -> Tensor:
+    """Every element becomes `value`, a number or a tensor of one element."""
+    return write(input, input.array[...], value)
+
+
+def zero_(input: Tensor) -> Tensor:
+    return write(input, input.array[...], 0)
+
+
+def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """Take over the values of another tensor, broadcast, from any device and dtype."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_ takes a Tensor, got {type(src).__name__}")
+    return write(input, input.array[...], src.to(input.device))
