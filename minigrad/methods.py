@@ -22,7 +22,7 @@ index_fill index_put index_select inner isclose isfinite isinf isnan isneginf is
 leaky_relu lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp logcumsumexp logical_and logical_not
 logical_or logical_xor logit logsigmoid logsumexp lt masked_fill masked_scatter masked_select matmul matrix_power max
 maximum mean median min minimum mish mm mode moveaxis movedim msort mul multinomial multiply mv nan_to_num nanmean
-nanmedian nansum narrow ne neg negative new_empty new_full new_ones new_tensor new_zeros nonzero norm not_equal numel
+nanmedian nansum narrow ne neg negative new_empty new_full new_ones new_tensor new_zeros nonzero norm not_equal
 outer permute positive pow prelu prod quantile ravel reciprocal relu relu6 remainder renorm repeat repeat_interleave
 reshape reshape_as roll rot90 round rsqrt scatter scatter_add scatter_reduce select select_scatter selu sgn sigmoid sign
 signbit silu sin sinh softmax softplus softsign sort split split_with_sizes sqrt square squeeze std sub subtract sum
@@ -153,6 +153,14 @@ def size(self: Tensor, dim: int | None = None) -> Any:
 @method
 def dim(self: Tensor) -> int:
     return self.array.ndim
+
+
+@method
+def numel(self: Tensor) -> int:
+    return self.array.size
+
+
+Tensor.nelement, Tensor.ndimension = Tensor.numel, Tensor.dim
 
 
 @method

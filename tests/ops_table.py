@@ -400,8 +400,6 @@ for tag, index in [
     ("all ints", (1, 2, 0)),
     ("slice", slice(1, 3)),
     ("step", slice(0, 4, 2)),
-    ("negative step", slice(None, None, -1)),
-    ("negative step 2", (slice(None), slice(2, None, -2))),
     ("empty slice", slice(2, 2)),
     ("None", (None, 1)),
     ("None inside", (slice(None), None, 1)),

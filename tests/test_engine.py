@@ -606,7 +606,6 @@ VIEWS = {
     "permute": lambda w: w.permute(1, 0),
     "slice": lambda w: w[1:],
     "slice of a slice": lambda w: w[1:][:, 1:],
-    "negative step": lambda w: w[::-1],
     "row": lambda w: w[0],
     "None": lambda w: w[None],
     "split": lambda w: w.split(1)[2],
@@ -678,7 +677,7 @@ def test_change_of_a_copy_is_no_change_of_its_source():
 
 WRITES = [
     (lambda x: x[1:], [0, 5, 5, 5]),
-    (lambda x: x[::-2], [0, 5, 0, 5]),
+    (lambda x: x[1::2], [0, 5, 0, 5]),
     (lambda x: x[2], [0, 0, 5, 0]),  # of one dimension: a 0-d view, where NumPy gives a copy
     (lambda x: x.reshape(2, 2)[0], [5, 5, 0, 0]),
     (lambda x: x.reshape(2, 2)[1, 0], [0, 0, 5, 0]),
@@ -737,10 +736,10 @@ def test_clipping_counts_as_a_change():
         y.backward()
 
 
-def test_recorded_change_in_place_is_refused():
+def test_a_recorded_change_of_a_leaf_is_refused():
     x = leaf([1.0, 2.0])
-    for change in (lambda: x.add_(1), lambda: (x * 2).mul_(2), lambda: mg.ones(2).add_(x)):
-        with pytest.raises(RuntimeError, match="in-place.*no_grad"):
+    for change in (lambda: x.add_(1), lambda: x[0].mul_(2), lambda: x.view(2, 1).zero_()):
+        with pytest.raises(RuntimeError, match="leaf.*in place.*no_grad"):
             change()
     assert x.tolist() == [1, 2]
 
@@ -1139,7 +1138,7 @@ def test_an_index_that_changes_before_backward_is_named():
         w, i = leaf([1.0, 2.0, 3.0]), mg.tensor(index)
         y = (w[i] * mg.tensor([10.0, 20.0], dtype="float64")).sum()
         i[0] = change
-        with pytest.raises(RuntimeError, match="index 0.*changed in place"):
+        with pytest.raises(RuntimeError, match="Pick.*input 1.*changed in place"):
             y.backward()
 
 
@@ -1168,8 +1167,8 @@ def test_in_place_operators(change, expected):
         change(w)
     with mg.no_grad():
         assert change(w) is w and w.tolist() == expected
-    total = leaf([1.0, 2.0]) * 1  # a computed tensor: the name goes to a new one, on the tape
-    assert change(total).requires_grad and change(total).tolist() == expected
+    total = leaf([1.0, 2.0]) * 1  # a computed tensor: its memory changes, and the tape knows
+    assert change(total) is total and total.requires_grad and total.tolist() == expected
 
 
 def test_hand_written_gradient_descent_trains():

@@ -124,8 +124,6 @@ class Index(Op):
 class IndexAdd(Op):
     """Zeros of `shape` with x at a basic index: the adjoint of reading there"""
 
-    fresh = True
-
     def forward(self, x):
         y = self.xp.zeros(self.shape, x.dtype)
         y[self.index] = x

@@ -269,9 +269,9 @@ def test_promotion(a, b, a_dim, b_dim):
     def result(m):
         x = m.ones((2,) * a_dim, dtype=getattr(m, a))
         y = m.ones((2,) * b_dim, dtype=getattr(m, b))
-        return [str((x * y).dtype), str((x / y).dtype)]
+        return [str(z.dtype).split(".")[1] for z in (x * y, x / y)]
 
-    assert result(mg) == [name.removeprefix("torch.") for name in result(torch)]
+    assert result(mg) == result(torch)
 
 
 @pytest.mark.parametrize("a", DTYPES)
@@ -281,7 +281,7 @@ def test_promotion_with_a_number(a, number):
         x = m.ones(2, dtype=getattr(m, a))
         return [str((x * number).dtype), str((number + x).dtype), str((x / number).dtype)]
 
-    assert result(mg) == [name.removeprefix("torch.") for name in result(torch)]
+    assert result(mg) == result(torch)
 
 
 RULES = [
