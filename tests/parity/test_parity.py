@@ -279,7 +279,8 @@ def test_promotion(a, b, a_dim, b_dim):
 def test_promotion_with_a_number(a, number):
     def result(m):
         x = m.ones(2, dtype=getattr(m, a))
-        return [str((x * number).dtype), str((number + x).dtype), str((x / number).dtype)]
+        made = (x * number, number + x, x / number)
+        return [str(y.dtype).split(".")[1] for y in made]
 
     assert result(mg) == result(torch)
 
