@@ -100,19 +100,24 @@ class Gradients:
             return g
         return ops.clone(g) if isinstance(g, Tensor) else g.copy()
 
-    def hooked(self, hooks: dict, g: Any) -> Any:
-        """What the hooks on a tensor make of its gradient."""
+    def hooked(self, owner: Op | Tensor, index: int, g: Any) -> Any:
+        """What the hooks on a tensor make of its gradient; `retain_grad` sees the result."""
+        hooks = owner.hooks if isinstance(owner, Tensor) else owner.hooks.get(index, {})
+        # a hook may change what it gets; the table's array may be somebody else's
+        given = g if isinstance(g, Tensor) else as_tensor(g.copy())
         for hook in list(hooks.values()):
-            # a hook may change what it gets; the table's array may be somebody else's
-            given = g if isinstance(g, Tensor) else wrap(np.array(g) if not is_array(g) else g.copy())
             result = hook(given)
             result = given if result is None else result
             if not isinstance(result, Tensor) or result.shape != given.shape:
                 raise RuntimeError(
                     f"a hook must return None or a Tensor of shape {tuple(given.shape)}"
                 )
-            g = result if self.create_graph else result.array
-        return g
+            given = result
+        x = (owner.retained or {}).get(index, lambda: None)() if isinstance(owner, Op) else None
+        if x is not None:
+            g = given if self.create_graph else as_tensor(given.array.copy())
+            x.grad = g if x.grad is None else x.grad + g
+        return given if self.create_graph else given.array
 
 
 def vjp(
@@ -138,22 +143,22 @@ def vjp(
             gs, used = [], False
             for index in range(len(op.metas)):
                 slot = (op, index)
-                g = table.get(slot)
+                g = table.pop(slot, None)
                 if g is not None:
                     used = True
-                    if op.hooks is not None and index in op.hooks:
-                        g = table[slot] = grads.hooked(op.hooks[index], g)
-                        owned.discard(slot)  # the hook may have kept it
-                    if op.retained is not None and index in op.retained:
-                        retain(op.retained[index](), g)
-                    if wanted is None or slot not in wanted:
-                        del table[slot]
+                    if op.hooks is not None:
+                        g = grads.hooked(op, index, g)
+                        owned.discard(slot)  # a hook may have kept it
+                    if wanted is not None and slot in wanted:
+                        table[slot] = g
+                    elif op.reuses:
                         op.owns = slot in owned and not create_graph
                 gs.append(g)
             if used:
                 fresh = op.fresh and not create_graph
-                pull = op.pull if op.watch is None else op.watch
-                for slot, g in zip(op.slots, pull(gs, create_graph)):
+                watch = op.watch
+                pulled = op.pull(gs, create_graph) if watch is None else watch(op, gs, create_graph)
+                for slot, g in zip(op.slots, pulled):
                     if g is None or slot is None:
                         continue
                     if wanted is None or slot in wanted or slot[0] in visited:
@@ -161,8 +166,8 @@ def vjp(
             if not retain_graph:
                 op.release()
         for slot in list(table):
-            if isinstance(slot[0], Tensor) and slot[0].hooks:
-                table[slot] = grads.hooked(slot[0].hooks, table[slot])
+            if slot[0].hooks and isinstance(slot[0], Tensor):
+                table[slot] = grads.hooked(*slot, table[slot])
                 owned.discard(slot)
     return grads
 
@@ -170,15 +175,8 @@ def vjp(
 def retain_grad(x: Tensor) -> None:
     """Have the walks put the gradient of a computed tensor into its `.grad`."""
     op, index = x.creator
-    op.retained = op.retained or {}
+    op.hooks, op.retained = op.hooks or {}, op.retained or {}
     op.retained[index] = weakref.ref(x)  # the node must not hold its output
-
-
-def retain(x: Tensor | None, g: Any) -> None:
-    """Add a gradient to the `.grad` of a tensor, if it still lives."""
-    if x is not None:
-        g = as_tensor(g if isinstance(g, Tensor) else np.copy(g) if not is_array(g) else g.copy())
-        x.grad = g if x.grad is None else x.grad + g
 
 
 def as_tensor(g: Any) -> Tensor:

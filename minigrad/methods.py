@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from . import autograd, ops
-from .backend import backend_for
+import numpy as np
+
+from . import ops
+from .backend import backend_for, is_array
 from .dtypes import Size, dtype, float16, float32, float64, int8, int16, int32, int64, uint8, bool_, of
 from .ops.writing import become, in_place
 from .tensor import Tensor
@@ -96,17 +98,17 @@ for _operator, _name in PLAIN.items():
     setattr(Tensor, f"__{_operator}__", getattr(ops, _name))
 
 
-def _equal(function: Any, otherwise: bool) -> Any:
+def _equal(function: Any) -> Any:
     """== and != with what is no number: not elementwise, and never an error."""
 
     def compare(self: Tensor, other: Any) -> Any:
-        return otherwise if other is None or isinstance(other, (str, dict)) else function(self, other)
+        numbers = isinstance(other, (Tensor, bool, int, float, np.generic)) or is_array(other)
+        return function(self, other) if numbers else NotImplemented
 
     return compare
 
 
-Tensor.__eq__ = _equal(ops.eq, False)
-Tensor.__ne__ = _equal(ops.ne, True)
+Tensor.__eq__, Tensor.__ne__ = _equal(ops.eq), _equal(ops.ne)
 Tensor.__getitem__ = ops.index
 Tensor.__setitem__ = ops.set_item
 

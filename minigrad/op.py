@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import backend_of, is_array
+from .backend import _BY_TYPE, backend_of, is_array
 from .modes import is_recording
 from .tensor import Tensor, wrap
 
@@ -58,7 +58,8 @@ class Op:
     watch = None  # takes the place of `pull` under diagnostics
 
     def __init__(self, **params: Any):
-        vars(self).update(params)
+        for name in params:  # vars(self).update() would cost every later attribute its fast place
+            setattr(self, name, params[name])
 
     def __init_subclass__(cls) -> None:
         names = [p for p in inspect.signature(cls.backward).parameters.values()][2:]
@@ -75,59 +76,61 @@ class Op:
 
     def __call__(self, *inputs):
         # 1. what it computes on, and the way back: the slot of every input that needs a gradient
-        arrays, slots, recorded, tensors, others = [], [], False, False, False
+        arrays, slots, recorded, kind, uniform = [], [], False, None, True
         for x in inputs:
             slot = None
             if isinstance(x, Tensor):
-                tensors = True
                 if x.base is not None:
                     x.follow()
                 if x.tracked:
                     slot, recorded = x.creator or (x, 0), True
                 x = x.array
+                if kind is not type(x):
+                    uniform, kind = uniform and kind is None, type(x)
             else:
-                others = True
+                uniform = False
             arrays.append(x)
             slots.append(slot)
-        if others and tensors:
-            arrays = [raw(x) for x in arrays]
-        elif others:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
-            arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
+        if not uniform:
+            if kind is not None:
+                arrays = [raw(x) for x in arrays]
+            else:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
+                arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
         self.recorded = recorded = recorded and is_recording()
         # 2. compute
         try:
-            self.backend = backend_of(*arrays)
-            self.xp = self.backend.xp
+            self.backend = backend = _BY_TYPE[kind] if uniform else backend_of(*arrays)
+            self.xp = backend.xp
             result = self.forward(*arrays)
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             raise self.explained(error, arrays) from error
-        if not tensors:
+        if kind is None:
             return result
         # 3. wrap, and become a node of the tape
         if type(result) is not tuple:
-            y = result if type(result) is self.backend.array_type else self.array_of(result)
+            # NumPy's reductions give scalars where CuPy's give 0-d arrays
+            backend = self.backend  # `to_device` ends on another one
+            y = result if type(result) is backend.array_type else backend.xp.asarray(result)
             if recorded and y.dtype.kind == "f":
                 out = wrap(y, (self, 0))
+                self.metas = ((y.shape, y.dtype),)
                 self.record(inputs, arrays, slots, (y,), (out,))
             else:
                 out = wrap(y)
             if self.view:
                 self.show(inputs[0], out)
             return out
-        outs = tuple([wrap(self.array_of(y)) for y in result])
+        outs = tuple([wrap(backend.xp.asarray(y)) for y in result])
         if recorded:
             for i, out in enumerate(outs):
                 if out.array.dtype.kind == "f":  # the others are indices, masks: constants
                     out.creator, out.tracked = (self, i), True
+            self.metas = tuple([(y.shape, y.dtype) for y in result])
             self.record(inputs, arrays, slots, result, outs)
         if self.view:
             for out in outs:
                 self.show(inputs[0], out)
         return outs
-
-    def array_of(self, y):
-        # NumPy's reductions give scalars where CuPy's give 0-d arrays
-        return y if type(y) is self.backend.array_type else self.xp.asarray(y)
 
     def show(self, x, out) -> None:
         """Tell `out` that it shows the memory of x, unless the op had to copy."""
@@ -145,7 +148,6 @@ class Op:
         """
         self.number = next(_numbers)
         self.slots = self.needs = slots
-        self.metas = [(y.shape, y.dtype) for y in ys]
         self.guards = guards = []  # what must not change before backward: its counter's value
         self.saved_inputs = self.saved_outputs = None
         if self.keeps_some:
@@ -161,7 +163,7 @@ class Op:
         if self.keeps_output:
             self.saved_outputs = ys
             for i, out in enumerate(outs):
-                guards.append((out.version, out.version[0], "output", i))
+                guards.append((out.version, 0, "output", i))
 
     def pull(self, gs: list, create_graph: bool) -> list:
         """The gradients of the inputs, from those of the outputs (None: not used)."""
@@ -220,9 +222,8 @@ class Op:
         Its place on the tape stays known: its output may be a target, and a later walk must see
         that it would have to come through here.
         """
-        number, metas, slots = self.number, self.metas, self.slots
-        vars(self).clear()
-        self.number, self.metas, self.slots, self.released = number, metas, slots, True
+        kept = {"number": self.number, "metas": self.metas, "slots": self.slots, "released": True}
+        self.__dict__ = kept
 
     def explained(self, error: Exception, arrays: list) -> Exception:
         """The array module's error, with the op and what it was given in front."""

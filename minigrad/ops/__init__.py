@@ -53,7 +53,7 @@ from .elementwise import (
     tanh,
     where,
 )
-from .indexing import embedding, index, index_put, index_put_, set_item
+from .indexing import Part, embedding, index, index_put, index_put_, set_item
 from .linalg import matmul
 from .promotion import result_type
 from .scatter import gather
