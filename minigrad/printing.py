@@ -50,9 +50,7 @@ def set_printoptions(
     """
     if profile is not None and profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}: expected one of {', '.join(PROFILES)}")
-    given = dict(
-        precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth
-    )
+    given = dict(precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth)
     given = {name: value for name, value in given.items() if value is not None}
     base = PROFILES.get(profile, _options.get())
     _options.set(dataclasses.replace(base, **given, sci_mode=sci_mode))
@@ -75,7 +73,7 @@ def printoptions(**changes: Any) -> Iterator[None]:
 
 
 def format_tensor(x: Any) -> str:
-    """The text of `repr(x)`: values, then whatever of device, size, dtype and history is unusual."""
+    """The text of `repr(x)`: values, then what is unusual of device, size, dtype and history."""
     array, options = x.to_numpy(), _options.get()
     names = [kind.__name__ for kind in type(x).__mro__]
     prefix = "tensor(" if names[0] in ("Tensor", "Parameter") else f"{names[0]}("

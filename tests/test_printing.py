@@ -40,7 +40,7 @@ def test_values(array, text):
 
 def test_edges_of_every_long_dimension():
     lines = printing.format_tensor(mg.zeros(50, 50)).split("\n")
-    assert lines[3].strip() == "..." and len(lines) == 7
+    assert lines[3].strip() == "...," and len(lines) == 7
     assert lines[0] == "tensor([[0., 0., 0.,  ..., 0., 0., 0.],"
 
 
