@@ -513,4 +513,4 @@ def test_no_process_stays_behind():
     list(loader)
     assert len(set(multiprocessing.active_children()) - before) == 2
     del loader
-    assert set(multiprocessing.active_children()) == before
+    assert set(multiprocessing.active_children()) <= before  # those of failed loops may end too

@@ -43,7 +43,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Sample i is the tuple of the i-th rows of tensors with equally many rows."""
 
     def __init__(self, *tensors: Tensor):
-        rows = [len(tensor) for tensor in tensors]
+        rows = [tensor.shape[0] for tensor in tensors]
         if len(set(rows)) > 1:
             raise AssertionError(
                 f"TensorDataset needs equally many rows in each tensor, got {rows}"
@@ -54,7 +54,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         return tuple([tensor[index] for tensor in self.tensors])
 
     def __len__(self) -> int:
-        return len(self.tensors[0])
+        return self.tensors[0].shape[0]
 
 
 class StackDataset(Dataset):
