@@ -362,6 +362,29 @@ def test_a_dataset_may_read_whole_batches():
     assert lists(DataLoader(Whole(3), 2)) == [[0, -1], [-2]]
 
 
+def test_plain_tensors_are_read_as_their_samples_would_be():
+    class Doubled(TensorDataset):
+        def __getitem__(self, i):
+            return tuple(2 * row for row in super().__getitem__(i))
+
+    def batch(dataset, indices):
+        for fn in (None, lambda samples: default_collate(samples)):
+            loader = DataLoader(dataset, batch_sampler=[indices], collate_fn=fn)
+            parts = next(iter(loader))
+            yield type(parts), [(part.tolist(), part.dtype, part.shape) for part in parts]
+
+    tensors = mg.rand(6, 2), mg.arange(6)
+    plain, halves = TensorDataset(*tensors), slice(0, 2)
+    for dataset in (plain, Doubled(*tensors), Subset(Subset(plain, [5, 3, 1, 0]), range(4))):
+        for indices in ([0, 2, -1], (1,), [mg.tensor(2), 1], np.array([0, 3]), [halves, halves]):
+            if isinstance(dataset, Subset) and isinstance(indices[0], (slice, mg.Tensor)):
+                continue
+            whole, by_sample = batch(dataset, indices)
+            assert whole == by_sample
+    with pytest.raises(IndexError):
+        list(DataLoader(plain, sampler=[6]))
+
+
 CONTRADICTIONS = [
     dict(num_workers=-1),
     dict(timeout=-1),

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from ..dataset import IterableDataset
+from ..dataset import IterableDataset, Subset, TensorDataset
+from .collate import default_collate
 
 
 class Exhausted(Exception):
@@ -29,8 +30,13 @@ class Fetcher:
             self.stream = iter(self.dataset)
 
     def __call__(self, indices: Any) -> Any:
-        read = self._by_index if self.stream is None else self._of_stream
-        return self.collate_fn(read(indices))
+        if self.stream is not None:
+            return self.collate_fn(self._of_stream(indices))
+        if self.batched and self.collate_fn is default_collate:
+            rows = rows_at(self.dataset, indices)
+            if rows is not None:
+                return rows
+        return self.collate_fn(self._by_index(indices))
 
     def _by_index(self, indices: Any) -> Any:
         if not self.batched:
@@ -45,3 +51,14 @@ class Fetcher:
         if not samples or (self.drop_last and len(samples) < wanted):
             raise Exhausted
         return samples if self.batched else samples[0]
+
+
+def rows_at(dataset: Any, indices: Any) -> list | None:
+    """What collating the samples of plain tensors would give, read with one index a tensor; None
+    where a dataset may do something else.
+    """
+    while type(dataset) is Subset:
+        dataset, indices = dataset.dataset, [dataset.indices[i] for i in indices]
+    if type(dataset) is not TensorDataset or any(type(i) is not int for i in indices):
+        return None
+    return [tensor[list(indices)] for tensor in dataset.tensors]
