@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from .. import ops
-from ..op import no_grad
+from ..modes import no_grad
 from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution

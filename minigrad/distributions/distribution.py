@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..dtypes import Size
-from ..op import no_grad
+from ..modes import no_grad
 from ..tensor import Tensor
 from .constraints import Constraint
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..dtypes import get_default_dtype
-from ..op import enable_grad
+from ..modes import enable_grad
 from ..tensor import Tensor
 
 

@@ -86,6 +86,20 @@ def test_shapes(name):
     assert tuple(p.sample((2,)).shape) == tuple(q.sample((2,)).shape)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda lib: lib.distributions.Normal(0.5, 1),
+        lambda lib: lib.distributions.Normal(lib.zeros(2, 3), 1.0),
+        lambda lib: lib.distributions.Uniform(lib.zeros(1), 1.0),
+        lambda lib: lib.distributions.Bernoulli(logits=lib.zeros(3)),
+        lambda lib: lib.distributions.Categorical(lib.ones(3)),
+    ],
+)
+def test_printing(make):
+    assert repr(make(minigrad)) == repr(make(torch)).replace("torch.", "minigrad.")
+
+
 PAIRS = [
     ("normal", "normal"),
     ("bernoulli", "bernoulli logits"),
