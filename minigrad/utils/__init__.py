@@ -1,0 +1,3 @@
+"""Tools around training: `data` feeds a model."""
+
+from . import data

@@ -1,0 +1,3 @@
+"""What a DataLoader is made of: collating, fetching, worker processes."""
+
+from . import collate, worker
