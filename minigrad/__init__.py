@@ -4,6 +4,14 @@ from . import tensor as _tensor  # noqa: F401  ties the knot of Tensor, op and e
 from . import methods as _methods  # noqa: F401
 from .autograd import grad
 from .backend import Backend, backend_for, register_backend
+from .diagnostics import (
+    detect_anomaly,
+    dtype_guard,
+    explain,
+    mutation_guard,
+    set_detect_anomaly,
+    watch_graphs,
+)
 from .dtypes import (
     Size,
     device,
@@ -29,7 +37,8 @@ from .dtypes import int64 as long
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .op import Op
 from .ops import *  # noqa: F403
+from .printing import get_printoptions, printoptions, set_printoptions
 from .tensor import Tensor
-from . import autograd, fused, nn, optim, serialization, testing  # built on all of the above
+from . import autograd, distributions, fused, nn, optim, serialization, testing, utils  # built on all of the above
 
 __version__ = "0.1.0"

@@ -416,20 +416,10 @@ def explain(tensor: Tensor, output: Tensor | None = None) -> Explanation:
     order = engine.tape([top], {slot})
     pulled: dict[Op, tuple[list, list]] = {}
 
-    class Log:
-        def __init__(self, watch: Any):
-            self.watch = watch
-
-        def __call__(self, op: Op, gs: list, create_graph: bool) -> list:
-            results = op.pull(gs, create_graph)
-            pulled[op] = gs, [g.whole(op_shape(s)) if isinstance(g, ops.Part) else g
-                              for g, s in zip(results, op.slots)]
-            return results
-
     watches = {op: op.watch for op in order}
     try:
         for op in order:
-            op.watch = Log(op.watch)
+            op.watch = _Log(pulled)
         target = wrap(top[0].xp.zeros(*top[0].metas[top[1]]), top)
         seed = top[0].xp.ones(*top[0].metas[top[1]])
         engine.vjp([target], [seed], [tensor], retain_graph=True)
@@ -444,6 +434,22 @@ def explain(tensor: Tensor, output: Tensor | None = None) -> Explanation:
         if s is not None and s[0] is slot[0] and s[1] == slot[1] and results[i] is not None
     ]
     return Explanation(shape, contributions, _chain(pulled, slot, top))
+
+
+class _Log:
+    """Notes what the rules of a walk return."""
+
+    def __init__(self, pulled: dict):
+        self.pulled = pulled
+
+    def __call__(self, op: Op, gs: list, create_graph: bool) -> list:
+        results = op.pull(gs, create_graph)
+        whole = [
+            g.whole(op_shape(slot)) if isinstance(g, ops.Part) else g
+            for g, slot in zip(results, op.slots)
+        ]
+        self.pulled[op] = gs, whole
+        return results
 
 
 def op_shape(slot: tuple | None) -> tuple:
