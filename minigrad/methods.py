@@ -273,6 +273,19 @@ def get_device(self: Tensor) -> int:
     return getattr(self.device, "index", None) or (0 if self.is_cuda else -1)
 
 
+@method
+def __dlpack__(self: Tensor, **options: Any) -> Any:
+    """The memory for another array library; BufferError where that would lose the graph."""
+    if self.requires_grad:
+        raise BufferError("DLPack of a tensor that requires grad: use tensor.detach()")
+    return self.array.__dlpack__(**options)
+
+
+@method
+def __dlpack_device__(self: Tensor) -> tuple:
+    return self.array.__dlpack_device__()
+
+
 # the graph
 
 
