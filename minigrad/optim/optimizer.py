@@ -38,6 +38,30 @@ class RemovableHandle:
             self.hooks.remove(self.hook)
 
 
+def _or(result: Any, otherwise: Any) -> Any:
+    return otherwise if result is None else result
+
+
+def _hooked(step: Callable) -> Callable:
+    @functools.wraps(step)
+    def with_hooks(self, *args, **kwargs):
+        for hook in list(self._hooks["step_pre"]):
+            given = _or(hook(self, args, kwargs), (args, kwargs))
+            if not isinstance(given, tuple) or len(given) != 2:
+                raise RuntimeError(
+                    f"a hook before step() returned {given!r}, expected None or (args, kwargs)"
+                )
+            args, kwargs = given
+        result = step(self, *args, **kwargs)
+        if "_opt_called" in vars(self):
+            self._opt_called = True  # a schedule wants to know
+        for hook in list(self._hooks["step_post"]):
+            hook(self, args, kwargs)
+        return result
+
+    return with_hooks
+
+
 class Optimizer:
     """Base of all optimizers, also of your own: give `step`.
 
@@ -362,27 +386,3 @@ def mix(average: Any, new: Any, beta: float, scratch: Any, xp: Any) -> None:
     average *= beta
     xp.multiply(new, 1 - beta, out=scratch)
     average += scratch
-
-
-def _or(result: Any, otherwise: Any) -> Any:
-    return otherwise if result is None else result
-
-
-def _hooked(step: Callable) -> Callable:
-    @functools.wraps(step)
-    def with_hooks(self, *args, **kwargs):
-        for hook in list(self._hooks["step_pre"]):
-            given = _or(hook(self, args, kwargs), (args, kwargs))
-            if not isinstance(given, tuple) or len(given) != 2:
-                raise RuntimeError(
-                    f"a hook before step() returned {given!r}, expected None or (args, kwargs)"
-                )
-            args, kwargs = given
-        result = step(self, *args, **kwargs)
-        if "_opt_called" in vars(self):
-            self._opt_called = True  # a schedule wants to know
-        for hook in list(self._hooks["step_post"]):
-            hook(self, args, kwargs)
-        return result
-
-    return with_hooks
