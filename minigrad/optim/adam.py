@@ -29,7 +29,7 @@ class Moments(PerParameter):
 
 
 class Adam(Moments):
-    """x ← x - lr m̂ / (√v̂ + ε), where m̂ and v̂ are m / (1 - β₁ᵗ) and v / (1 - β₂ᵗ) (Kingma & Ba 2015).
+    """x ← x - lr m̂ / (√v̂ + ε) with m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ) (Kingma & Ba 2015).
 
     `amsgrad` takes the largest v so far (Reddi et al. 2018).
     """
@@ -99,7 +99,9 @@ class AdamW(Adam):
 
 
 class Adamax(PerParameter):
-    """x ← x - lr m̂ / u with u = max(β₂ u, |g| + ε), Adam in the infinity norm (Kingma & Ba 2015)."""
+    """x ← x - lr m̂ / u with u = max(β₂ u, |g| + ε): Adam in the infinity norm (Kingma & Ba 2015,
+    section 7).
+    """
 
     arrays = ("exp_avg", "exp_inf")
 
@@ -135,8 +137,8 @@ class Adamax(PerParameter):
 
 
 class NAdam(Moments):
-    """Adam with Nesterov's momentum: the step mixes g and the m of the step to come, by a schedule of
-    momenta μ that grows towards β₁ (Dozat 2016).
+    """Adam with Nesterov's momentum: the step mixes g and the m of the step to come, by a schedule
+    of momenta μ that grows towards β₁ (Dozat 2016).
     """
 
     scalars = ("step", "mu_product")

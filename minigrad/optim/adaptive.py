@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..backend import module_of
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .optimizer import ParamsT, PerParameter, mix, number, options, scalar, zeros
 
 
@@ -32,7 +32,7 @@ class Adagrad(PerParameter):
         for group in self.param_groups:
             for p in group["params"]:  # PyTorch's, too, has its state from the beginning
                 entries = self.start(p.array, group).items()
-                self.state[p] = {name: Tensor(array) for name, array in entries}
+                self.state[p] = {name: wrap(array) for name, array in entries}
 
     def start(self, x, group):
         value = group["initial_accumulator_value"]
@@ -104,8 +104,8 @@ class RMSprop(PerParameter):
 
 
 class Adadelta(PerParameter):
-    """x ← x - lr d with d = g √(u + ε) / √(v + ε); v and u are decaying means of g² and of d² (Zeiler
-    2012).
+    """x ← x - lr d with d = g √(u + ε) / √(v + ε), v and u the decaying means of g² and of d²
+    (Zeiler 2012).
     """
 
     arrays = ("square_avg", "acc_delta")
@@ -151,8 +151,8 @@ class Adadelta(PerParameter):
 
 
 class Rprop(PerParameter):
-    """x ← x - η sign g, where η grows by etas[1] while g keeps its sign and shrinks by etas[0] when it
-    turns; then the weight waits for one step (Riedmiller & Braun 1993). For full batches.
+    """x ← x - η sign g, where η grows by etas[1] while g keeps its sign and shrinks by etas[0] when
+    it turns; then the weight waits for one step (Riedmiller & Braun 1993). For full batches.
     """
 
     arrays = ("prev", "step_size")

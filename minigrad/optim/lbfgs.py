@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..backend import module_of
-from ..op import enable_grad
-from ..tensor import Tensor
+from ..modes import enable_grad
+from ..tensor import Tensor, wrap
 from .optimizer import Optimizer, ParamsT, number, options
 
 
@@ -148,13 +148,13 @@ class Memory:
     def save(self, state: dict[str, Any]) -> None:
         """Under PyTorch's names."""
         state.update(
-            d=Tensor(self.d),
+            d=wrap(self.d),
             t=self.t,
-            old_dirs=[Tensor(y) for y in self.ys],
-            old_stps=[Tensor(s) for s in self.ss],
+            old_dirs=[wrap(y) for y in self.ys],
+            old_stps=[wrap(s) for s in self.ss],
             ro=self.rhos,
             H_diag=self.scale,
-            prev_flat_grad=Tensor(self.g),
+            prev_flat_grad=wrap(self.g),
             prev_loss=self.loss,
         )
 

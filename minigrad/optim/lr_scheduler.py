@@ -108,8 +108,8 @@ _LRScheduler = LRScheduler  # the name that older programs import
 
 
 class _Scaled(LRScheduler):
-    """Base of the schedules that multiply what they find by `_ratio()`; `_scale()` is the product of
-    all ratios up to `last_epoch`.
+    """Base of the schedules that multiply what they find by `_ratio()`; `_scale()` is the product
+    of all ratios up to `last_epoch`.
     """
 
     def _rates(self):
@@ -308,7 +308,9 @@ class MultiplicativeLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Half a cosine down to `eta_min` over `T_max` epochs, and up again (Loshchilov & Hutter 2017)."""
+    """Half a cosine down to `eta_min` over `T_max` epochs, and up again (Loshchilov & Hutter
+    2017).
+    """
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
@@ -337,8 +339,8 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Half a cosine down to `eta_min` over T_0 epochs, then from the top over T_0 · T_mult, and so on
-    (Loshchilov & Hutter 2017). `step(epoch)` takes fractions of an epoch.
+    """Half a cosine down to `eta_min` over T_0 epochs, then from the top over T_0 · T_mult, and so
+    on (Loshchilov & Hutter 2017). `step(epoch)` takes fractions of an epoch.
     """
 
     def __init__(
@@ -414,9 +416,9 @@ class CyclicLR(_Cycle):
     """Up from `base_lr` to `max_lr` in `step_size_up` steps and down again, over and over (Smith
     2017).
 
-    The height is the same in every cycle ("triangular"), halved after each ("triangular2"), gamma^step
-    ("exp_range"), or scale_fn of the number of the cycle or of the step, which `scale_mode` says:
-    "cycle" or "iterations".
+    The height is the same in every cycle ("triangular"), halved after each ("triangular2"),
+    gamma^step ("exp_range"), or scale_fn of the number of the cycle or of the step, which
+    `scale_mode` says: "cycle" or "iterations".
     """
 
     def __init__(
@@ -482,8 +484,8 @@ class CyclicLR(_Cycle):
 
 
 class OneCycleLR(_Cycle):
-    """Once up from max_lr / div_factor to max_lr and down to 1 / final_div_factor of where it began,
-    while the momentum goes the other way (Smith & Topin 2018). Step after every batch.
+    """Once up from max_lr / div_factor to max_lr and down to 1 / final_div_factor of where it
+    began, while the momentum goes the other way (Smith & Topin 2018). Step after every batch.
 
     The way up takes `pct_start` of all steps, total_steps or epochs · steps_per_epoch; with
     `three_phase` the first way down is as long and the rest goes to the end.

@@ -1,7 +1,8 @@
 """Optimizer: groups of parameters with their options, and the state of each parameter.
 
-PyTorch's update in one way only: always on raw arrays, in place. `foreach` and `fused`, which choose
-between ways of computing the same numbers, are therefore taken and change nothing.
+Updates are computed in one way, in place on the raw arrays. `foreach` and `fused`, which choose
+among PyTorch's ways to the same numbers, are taken, so that its programs run, and make no
+difference.
 """
 
 from __future__ import annotations
@@ -18,24 +19,13 @@ import numpy as np
 
 from ..backend import is_array, module_of
 from ..dtypes import float64, get_default_dtype
-from ..op import enable_grad, no_grad
-from ..tensor import Tensor
+from ..hooks import Hooks, RemovableHandle
+from ..modes import enable_grad, no_grad
+from ..tensor import Tensor, wrap
 
 ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 required = object()  # a default for an option that every group must give
 _HOOKS = "step_pre step_post state_dict_pre state_dict_post load_pre load_post".split()
-
-
-class RemovableHandle:
-    """What registering a hook returns: `remove()` takes it out again."""
-
-    def __init__(self, hooks: list[Callable], hook: Callable, prepend: bool = False):
-        self.hooks, self.hook = hooks, hook
-        hooks.insert(0 if prepend else len(hooks), hook)
-
-    def remove(self) -> None:
-        if self.hook in self.hooks:
-            self.hooks.remove(self.hook)
 
 
 def _or(result: Any, otherwise: Any) -> Any:
@@ -45,7 +35,7 @@ def _or(result: Any, otherwise: Any) -> Any:
 def _hooked(step: Callable) -> Callable:
     @functools.wraps(step)
     def with_hooks(self, *args, **kwargs):
-        for hook in list(self._hooks["step_pre"]):
+        for hook in list(self._hooks["step_pre"].values()):
             given = _or(hook(self, args, kwargs), (args, kwargs))
             if not isinstance(given, tuple) or len(given) != 2:
                 raise RuntimeError(
@@ -55,7 +45,7 @@ def _hooked(step: Callable) -> Callable:
         result = step(self, *args, **kwargs)
         if "_opt_called" in vars(self):
             self._opt_called = True  # a schedule wants to know
-        for hook in list(self._hooks["step_post"]):
+        for hook in list(self._hooks["step_post"].values()):
             hook(self, args, kwargs)
         return result
 
@@ -82,7 +72,7 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
-        self._hooks: dict[str, list[Callable]] = {kind: [] for kind in _HOOKS}
+        self._hooks = {kind: Hooks() for kind in _HOOKS}
         for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
             self.add_param_group(group)
 
@@ -164,8 +154,8 @@ class Optimizer:
     # the state, to be stored and to go on from
 
     def state_dict(self) -> dict[str, Any]:
-        """State and options with the parameters by number; the Tensors are those of the optimizer."""
-        for hook in self._hooks["state_dict_pre"]:
+        """State and options with the parameters by number; the Tensors are the optimizer's own."""
+        for hook in self._hooks["state_dict_pre"].values():
             hook(self)
         params = [p for group in self.param_groups for p in group["params"]]
         numbers: dict[int, int] = {}
@@ -177,7 +167,7 @@ class Optimizer:
             groups.append({**options, "params": [numbers[id(p)] for p in group["params"]]})
         state = {numbers.get(id(key), key): values for key, values in self.state.items()}
         result = {"state": state, "param_groups": groups}
-        for hook in self._hooks["state_dict_post"]:
+        for hook in self._hooks["state_dict_post"].values():
             result = _or(hook(self, result), result)
         return result
 
@@ -188,7 +178,7 @@ class Optimizer:
         where sizes differ; then nothing has changed.
         """
         state_dict = dict(state_dict)
-        for hook in self._hooks["load_pre"]:
+        for hook in self._hooks["load_pre"].values():
             state_dict = _or(hook(self, state_dict), state_dict)
         saved = state_dict["param_groups"]
         sizes = [len(g["params"]) for g in saved]
@@ -211,7 +201,7 @@ class Optimizer:
             for group, new in zip(self.param_groups, saved)
         ]
         self.__setstate__({"state": state, "param_groups": groups})
-        for hook in self._hooks["load_post"]:
+        for hook in self._hooks["load_post"].values():
             hook(self)
 
     def _loaded(self, p: Tensor, name: str, value: Any) -> Any:
@@ -221,11 +211,11 @@ class Optimizer:
         if isinstance(value, (list, tuple)) and name not in self.arrays:
             return type(value)([self._loaded(p, "", part) for part in value])
         if isinstance(value, Tensor) or is_array(value):
-            value = (value if isinstance(value, Tensor) else Tensor(value)).to_numpy()
+            value = (value if isinstance(value, Tensor) else wrap(value)).to_numpy()
         elif hasattr(value, "__array__") or name in self.arrays:
             value = np.asarray(value)
         elif name in self.scalars:
-            return Tensor(scalar(value))
+            return wrap(scalar(value))
         if not isinstance(value, np.ndarray):
             return value
         if name in self.arrays and value.shape != tuple(p.shape):
@@ -233,16 +223,16 @@ class Optimizer:
                 f"state {name!r} has shape {value.shape}, its parameter {tuple(p.shape)}"
             )
         if name in self.scalars:
-            return Tensor(value.copy())
+            return wrap(value.copy())
         floating = p.array.dtype if p.is_floating_point() else None
-        return Tensor(np.array(value, dtype=floating)).to(p.device)
+        return wrap(np.array(value, dtype=floating)).to(p.device)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("defaults", "state", "param_groups")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        vars(self).setdefault("_hooks", {kind: [] for kind in _HOOKS})
+        vars(self).setdefault("_hooks", {kind: Hooks() for kind in _HOOKS})
 
     # hooks
 
@@ -258,25 +248,25 @@ class Optimizer:
         self, hook: Callable, prepend: bool = False
     ) -> RemovableHandle:
         """hook(optimizer) before `state_dict`."""
-        return RemovableHandle(self._hooks["state_dict_pre"], hook, prepend)
+        return RemovableHandle(self._hooks["state_dict_pre"], hook, first=prepend)
 
     def register_state_dict_post_hook(
         self, hook: Callable, prepend: bool = False
     ) -> RemovableHandle:
         """hook(optimizer, state_dict) after `state_dict`; may return another one."""
-        return RemovableHandle(self._hooks["state_dict_post"], hook, prepend)
+        return RemovableHandle(self._hooks["state_dict_post"], hook, first=prepend)
 
     def register_load_state_dict_pre_hook(
         self, hook: Callable, prepend: bool = False
     ) -> RemovableHandle:
         """hook(optimizer, state_dict) before loading; may return another one."""
-        return RemovableHandle(self._hooks["load_pre"], hook, prepend)
+        return RemovableHandle(self._hooks["load_pre"], hook, first=prepend)
 
     def register_load_state_dict_post_hook(
         self, hook: Callable, prepend: bool = False
     ) -> RemovableHandle:
         """hook(optimizer) after loading."""
-        return RemovableHandle(self._hooks["load_post"], hook, prepend)
+        return RemovableHandle(self._hooks["load_post"], hook, first=prepend)
 
 
 class PerParameter(Optimizer):
@@ -333,7 +323,7 @@ class PerParameter(Optimizer):
         if "step" in state:
             state["step"] += 1
         self.update(x, g, state, lr, group)
-        new = {name: Tensor(array) for name, array in state.items() if name not in known}
+        new = {name: wrap(array) for name, array in state.items() if name not in known}
         if new:
             self.state[p].update(new)
         p.changed()
@@ -365,7 +355,7 @@ def number(value: Any, name: str = "this option") -> float:
     """A number that may have been given as a Tensor of one element."""
     if not isinstance(value, Tensor):
         return value
-    if value.numel() != 1:
+    if value.array.size != 1:
         raise ValueError(f"{name} is a Tensor of shape {tuple(value.shape)}, expected one element")
     return value.item()
 

@@ -8,8 +8,8 @@ from .optimizer import ParamsT, PerParameter, number, options, scalar, zeros
 
 
 class SGD(PerParameter):
-    """x ← x - lr v with v ← momentum v + (1 - dampening) g; the first v is g (Polyak 1964; Sutskever
-    et al. 2013 for Nesterov).
+    """x ← x - lr v with v ← momentum v + (1 - dampening) g; the first v is g (Polyak 1964;
+    Sutskever et al. 2013 for Nesterov).
     """
 
     scalars, arrays = (), ("momentum_buffer",)
@@ -49,8 +49,8 @@ class SGD(PerParameter):
 
 
 class ASGD(PerParameter):
-    """x ← (1 - λη) x - ηg with η = lr / (1 + λ lr t)^α, and `ax` in the state, the average of x from
-    step t0 on (Polyak & Juditsky 1992).
+    """x ← (1 - λη) x - ηg with η = lr / (1 + λ lr t)^α, and `ax` in the state, the average of x
+    from step t0 on (Polyak & Juditsky 1992).
     """
 
     scalars, arrays = ("step", "eta", "mu"), ("ax",)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from ..nn.module import Module
-from ..op import no_grad
+from ..modes import no_grad
 from ..ops import tensor
 from ..tensor import Tensor
 from .lr_scheduler import LRScheduler, _each
@@ -128,7 +128,7 @@ def update_bn(loader: Iterable[Any], model: Module, device: str | None = None) -
 
 
 class SWALR(LRScheduler):
-    """From the rate that it finds to `swa_lr` within `anneal_epochs`, and constant from there on."""
+    """From the rate that it finds to `swa_lr` within `anneal_epochs`, and constant from then on."""
 
     def __init__(
         self,
