@@ -28,7 +28,7 @@ import numpy as np
 from . import dtypes
 from .backend import is_array, to_numpy
 from .nn import Buffer, Parameter
-from .tensor import Tensor
+from .tensor import Tensor, rebuild, wrap
 
 
 @contextlib.contextmanager
@@ -84,7 +84,7 @@ def load_file(path: str | os.PathLike) -> dict[str, Tensor]:
     from safetensors.numpy import load_file as read
 
     with _reading(path):
-        return {name: Tensor(array) for name, array in read(path).items()}
+        return {name: wrap(array) for name, array in read(path).items()}
 
 
 @contextlib.contextmanager
@@ -340,7 +340,7 @@ class Unpacked:
 
 def placed(array: np.ndarray, device: str, map_location: Any) -> Tensor:
     """A Tensor on the device it was saved from, or where `map_location` wants it."""
-    x = Tensor(array)
+    x = wrap(array)
     if callable(map_location):
         moved = map_location(x, device)
         return x.to(device=device) if moved is None else moved
@@ -358,11 +358,8 @@ def placed(array: np.ndarray, device: str, map_location: Any) -> Tensor:
 
 def rebuilt(kind: type, x: Tensor, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
     """A leaf of class `kind` over the memory of `x`."""
-    y = kind.__new__(kind)
-    Tensor.__init__(y, x.array, version=x.version)
-    y.requires_grad_(requires_grad)
-    for name, value in attributes.items():
-        setattr(y, name, value)
+    y = rebuild(kind, x.array, None, requires_grad, attributes)
+    y.version = x.version
     return y
 
 

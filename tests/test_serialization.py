@@ -50,7 +50,7 @@ VIEWS = {
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_memory_that_is_not_contiguous(view, tmp_path):
     x = view(np.arange(24.0).reshape(4, 6))
-    save_file({"array": x, "tensor": mg.Tensor(x)}, tmp_path / "x")
+    save_file({"array": x, "tensor": mg.as_tensor(x)}, tmp_path / "x")
     for tensor in load_file(tmp_path / "x").values():
         same(tensor, x)
 

@@ -4,46 +4,19 @@ gradients of both.
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..op import Op, is_grad_enabled
-from ..tensor import Tensor
-
-_numbers = itertools.count()
+from ..modes import is_grad_enabled
+from ..op import Op
+from ..tensor import Tensor, wrap
 
 
 class Hook(NamedTuple):
     function: Callable[..., Any]
     with_kwargs: bool = False
     always_call: bool = False
-
-
-class RemovableHandle:
-    """What registering a hook returns: `remove()`, or the end of a `with` block, takes it away."""
-
-    def __init__(self, hooks: OrderedDict[int, Hook], number: int):
-        self.hooks, self.id = hooks, number
-
-    def remove(self) -> None:
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.remove()
-
-
-def register(hooks: OrderedDict[int, Hook], hook: Hook, prepend: bool = False) -> RemovableHandle:
-    handle = RemovableHandle(hooks, next(_numbers))
-    hooks[handle.id] = hook
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
-    return handle
 
 
 def call(module: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -105,7 +78,7 @@ class Watch(Op):
         return gs
 
     def pull(self, gs: list, create_graph: bool) -> list:
-        gs = [g if g is None or isinstance(g, Tensor) else Tensor(g) for g in gs]
+        gs = [g if g is None or isinstance(g, Tensor) else wrap(g) for g in gs]
         return [g if g is None or create_graph else g.array for g in self.see(gs)]
 
 

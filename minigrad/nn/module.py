@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from .. import dtypes
 from ..backend import is_array
-from ..op import no_grad
+from ..hooks import Hooks, RemovableHandle
+from ..modes import no_grad
 from ..ops import as_tensor
 from ..tensor import Tensor
-from . import hooks
-from .hooks import Hook, RemovableHandle
+from .hooks import Hook, call
 from .parameter import Buffer, Parameter
 
 _HOOKS = tuple(
@@ -64,7 +64,7 @@ class Module:
             or self._backward_pre_hooks
         ):
             return self.forward(*args, **kwargs)
-        return hooks.call(self, args, kwargs)
+        return call(self, args, kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(
@@ -341,8 +341,7 @@ class Module:
                 with no_grad():
                     new = fn(p)
                     if new is not p:
-                        p.array = new.array
-                        p.changed()
+                        p.data = new
                     if p.grad is not None:
                         p.grad = fn(p.grad).requires_grad_(p.grad.requires_grad)
         for name, b in self._buffers.items():
@@ -561,7 +560,7 @@ class Module:
 
         With `with_kwargs` it is `hook(module, args, kwargs)` and returns both, or None.
         """
-        return hooks.register(self._forward_pre_hooks, Hook(hook, with_kwargs), prepend)
+        return RemovableHandle(self._forward_pre_hooks, Hook(hook, with_kwargs), first=prepend)
 
     def register_forward_hook(
         self,
@@ -576,7 +575,9 @@ class Module:
         With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it runs
         also when forward raised.
         """
-        return hooks.register(self._forward_hooks, Hook(hook, with_kwargs, always_call), prepend)
+        return RemovableHandle(
+            self._forward_hooks, Hook(hook, with_kwargs, always_call), first=prepend
+        )
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -584,7 +585,7 @@ class Module:
         """`hook(module, grad_output)` when the gradients of the outputs are known; it may return
         others.
         """
-        return hooks.register(self._backward_pre_hooks, Hook(hook), prepend)
+        return RemovableHandle(self._backward_pre_hooks, Hook(hook), first=prepend)
 
     def register_full_backward_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -595,28 +596,28 @@ class Module:
         Both are tuples with one place for each positional argument and each output, None where
         there is no gradient.
         """
-        return hooks.register(self._backward_hooks, Hook(hook), prepend)
+        return RemovableHandle(self._backward_hooks, Hook(hook), first=prepend)
 
     # the old name; the gradients are those of the whole module here too
     register_backward_hook = register_full_backward_hook
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """`hook(module, prefix, keep_vars)` before this module's state is collected."""
-        return hooks.register(self._state_dict_pre_hooks, Hook(hook))
+        return RemovableHandle(self._state_dict_pre_hooks, Hook(hook))
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """`hook(module, state_dict, prefix, local_metadata)` after it; it may change the state."""
-        return hooks.register(self._state_dict_hooks, Hook(hook))
+        return RemovableHandle(self._state_dict_hooks, Hook(hook))
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """`hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
         error_msgs)` before this module is loaded; it may rename keys of the state.
         """
-        return hooks.register(self._load_state_dict_pre_hooks, Hook(hook))
+        return RemovableHandle(self._load_state_dict_pre_hooks, Hook(hook))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """`hook(module, incompatible_keys)` after this module is loaded; it may edit the lists."""
-        return hooks.register(self._load_state_dict_post_hooks, Hook(hook))
+        return RemovableHandle(self._load_state_dict_post_hooks, Hook(hook))
 
     # looks
 
@@ -647,7 +648,7 @@ def _empty() -> dict[str, Any]:
         "training": True,
         **{registry: {} for registry, *_ in _KINDS},
         "_non_persistent_buffers_set": set(),
-        **{name: OrderedDict() for name in _HOOKS},
+        **{name: Hooks() for name in _HOOKS},
     }
 
 
@@ -661,7 +662,11 @@ def _block(name: str, extra: list[str], children: list[str]) -> str:
 
 def _fitting(x: Tensor, name: str, value: Any, assign: bool) -> Tensor:
     """`value` as what `x` can take over, or, with `assign`, as what can stand in its place."""
-    if not (isinstance(value, Tensor) or is_array(value) or hasattr(value, "__array__")):
+    if is_array(value):
+        numbers = value.dtype in dtypes.DTYPES  # no text, no objects
+    else:
+        numbers = isinstance(value, Tensor) or hasattr(value, "__array__")
+    if not numbers:
         raise TypeError(
             f'While copying the parameter named "{name}", expected a Tensor or an array from '
             f"checkpoint but received {type(value)}"

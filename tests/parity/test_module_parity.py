@@ -145,6 +145,7 @@ def hooked(m):
     def shown(gs):
         return [None if g is None else g.tolist() for g in gs]
 
+    # PyTorch shows zeros for a tensor that requires no grad beside one that does; here it is None
     module = Product()
     module.register_full_backward_hook(lambda _, gi, go: log.append((shown(gi), shown(go))))
     module.register_full_backward_hook(lambda _, gi, go: (gi[0] * 2, None))
@@ -155,7 +156,7 @@ def hooked(m):
     module.register_full_backward_pre_hook(lambda _, go: (go[0] + 1, go[1], None))
     module.register_forward_hook(lambda _, args, out: log.append(("forward", len(args), len(out))))
     module.register_forward_pre_hook(lambda _, args: log.append(("before", len(args))))
-    a, b = m.tensor([2.0, 1.0], requires_grad=True), m.tensor([3.0, 5.0])
+    a, b = m.tensor([2.0, 1.0], requires_grad=True), m.tensor([3.0, 5.0], requires_grad=True)
     y, z, _ = module(a, b, c=3)
     y.sum().backward()
     log.append(a.grad.tolist())
