@@ -258,8 +258,8 @@ def fresh(**changes):
 
 
 MISFITS = [
-    ("missing", fresh(bias=None), ["missing", "bias"]),
-    ("unexpected", fresh(extra=np.ones(1)), ["unexpected", "extra"]),
+    ("missing", fresh(bias=None), ["Missing", "bias"]),
+    ("unexpected", fresh(extra=np.ones(1)), ["Unexpected", "extra"]),
     ("transposed", fresh(weight=np.ones((2, 3))), ["weight", "(2, 3)", "(3, 2)"]),
     ("broadcastable", fresh(bias=np.ones(1)), ["bias", "(1,)", "(3,)"]),
     ("last one", fresh(bias=np.ones(4)), ["bias", "(4,)"]),
