@@ -566,7 +566,8 @@ def test_dropout_is_between_the_layers_and_not_after_the_last():
     close(c[0], expected[2][0], 1e-12)
     close(y[-1], h[1], 0)
     assert (y.detach().numpy() != 0).all()
-    one = model_of(3, 4, 1, dropout=0.9).train()
+    with pytest.warns(UserWarning, match="num_layers=1"):
+        one = model_of(3, 4, 1, dropout=0.9).train()
     close(one(x)[0], written_out_stack(one, x.numpy())[0], 1e-12)
 
 
@@ -654,10 +655,10 @@ CALLS = [
     ("four dimensions", (5, 3, 3, 3), {}, "shape"),
     ("one dimension", (3,), {}, "shape"),
     ("no steps", (0, 3, 3), {}, "length 0|at least one"),
-    ("h of another batch", (5, 3, 3), dict(state=((1, 2, 4), (1, 3, 4))), "h_0"),
-    ("h of another size", (5, 3, 3), dict(state=((1, 3, 5), (1, 3, 4))), "h_0"),
-    ("c of another layer count", (5, 3, 3), dict(state=((1, 3, 4), (2, 3, 4))), "c_0"),
-    ("state of a batch without one", (5, 3), dict(state=((1, 3, 4), (1, 3, 4))), None),
+    ("h of another batch", (5, 3, 3), dict(hx=((1, 2, 4), (1, 3, 4))), "h_0"),
+    ("h of another size", (5, 3, 3), dict(hx=((1, 3, 5), (1, 3, 4))), "h_0"),
+    ("c of another layer count", (5, 3, 3), dict(hx=((1, 3, 4), (2, 3, 4))), "c_0"),
+    ("state of a batch without one", (5, 3), dict(hx=((1, 3, 4), (1, 3, 4))), None),
     ("too long", (5, 3, 3), dict(lengths=[5, 6, 1]), "lengths"),
     ("negative", (5, 3, 3), dict(lengths=[5, -1, 1]), "lengths"),
     ("too few", (5, 3, 3), dict(lengths=[5, 1]), "lengths"),
@@ -672,8 +673,8 @@ CALLS = [
 @pytest.mark.parametrize("name, shape, options, message", CALLS, ids=[c[0] for c in CALLS])
 def test_call_errors(name, shape, options, message):
     options = dict(options)
-    if "state" in options:
-        options["state"] = tuple(mg.zeros(s) for s in options["state"])
+    if "hx" in options:
+        options["hx"] = tuple(mg.zeros(s) for s in options["hx"])
     with pytest.raises((RuntimeError, ValueError, TypeError), match=message):
         nn.LSTM(3, 4)(mg.zeros(shape), **options)
 
