@@ -34,7 +34,9 @@ def clip_grad_norm_(
     if isinstance(parameters, types.GeneratorType):
         parameters = list(parameters)
         if not parameters:
-            warnings.warn("clip_grad_norm_: the generator is empty, nothing is clipped", stacklevel=2)
+            warnings.warn(
+                "clip_grad_norm_: the generator is empty, nothing is clipped", stacklevel=2
+            )
     grads = _gradients(parameters)
     norm = _norm(grads, norm_type, error_if_nonfinite)
     _scale(grads, max_norm, norm)

@@ -162,7 +162,9 @@ def pack_padded_sequence(
             f"lengths of shape {lengths.shape} for a batch of {B}: expected one for each sequence"
         )
     if not B or not 1 <= lengths.min() <= lengths.max() <= T:
-        raise RuntimeError(f"lengths {lengths.tolist()}: each must be from 1 to {T}, the time steps")
+        raise RuntimeError(
+            f"lengths {lengths.tolist()}: each must be from 1 to {T}, the time steps"
+        )
     order = None
     if not enforce_sorted:
         order = np.argsort(-lengths, kind="stable")
