@@ -19,9 +19,9 @@ class LSTM(Recurrent):
 
     parts = 2
 
-    def cell(self, x, h, c, w_ih, w_hh, b, w_hr=None):
+    def cell(self, x, h, c, w_ih, w_hh, b, *w_hr):
         h, c = lstm_step(x @ w_ih.T + h @ w_hh.T + b, c)
-        return (h if w_hr is None else h @ w_hr.T), c
+        return (h @ w_hr[0].T if w_hr else h), c
 
     def folded(self, w):
         """Rows in the order i, f, o, g with i, f, o halved: σ(a) = ½ tanh(½ a) + ½, so one tanh
@@ -34,7 +34,7 @@ class LSTM(Recurrent):
         out[3 * H :] = w[2 * H : 3 * H]
         return out
 
-    def forward(self, xs, h, c, w_ih, w_hh, b, w_hr=None):
+    def forward(self, xs, h, c, w_ih, w_hh, b, *w_hr):
         xp, (T, B, _), H = self.xp, xs.shape, c.shape[1]
         self.place_mask(T)
         from_x = self.from_inputs(self.folded(w_ih), self.folded(b), xs)
@@ -60,11 +60,9 @@ class LSTM(Recurrent):
             xp.multiply(a[:H], a[3 * H :], out=scratch)
             after += scratch
             xp.tanh(after, out=tanh_c)
-            if w_hr is None:
-                xp.multiply(a[2 * H : 3 * H], tanh_c, out=h_new)
-            else:
-                xp.multiply(a[2 * H : 3 * H], tanh_c, out=scratch)
-                xp.matmul(w_hr, scratch, out=h_new)
+            xp.multiply(a[2 * H : 3 * H], tanh_c, out=scratch if w_hr else h_new)
+            if w_hr:
+                xp.matmul(w_hr[0], scratch, out=h_new)
             idle = self.idle[t]
             if idle is not None:
                 xp.copyto(after, before, where=idle)
@@ -74,7 +72,7 @@ class LSTM(Recurrent):
         self.kept = (gates, cells, tanhs, states) if self.recorded else None
         return self.outputs(states[1:]), states[T].T.copy(), cells[n + 1].T.copy()
 
-    def backward(self, gs, _ys, xs, h, c, w_ih, w_hh, b, w_hr=None):
+    def backward(self, gs, _ys, xs, h, c, w_ih, w_hh, b, *w_hr):
         xp, (T, B, _) = self.xp, xs.shape
         gates, cells, tanhs, states = self.kept
         H = tanhs.shape[1]
@@ -90,8 +88,8 @@ class LSTM(Recurrent):
         slopes = slopes.reshape(T, 4, H, B)
         g_hs, dh, dc = self.incoming(gs[0]), gs[1].T.copy(), gs[2].T.copy()
         da = xp.empty((4, H, T, B), xs.dtype)  # gradients of the gates' inputs: i, f, g, o
-        if w_hr is not None:
-            d_projected, projection = xp.empty((len(w_hr), T, B), xs.dtype), w_hr.T
+        if w_hr:
+            d_projected = xp.empty((len(w_hr[0]), T, B), xs.dtype)
         w_back = w_hh.T
         scratch = xp.empty((H, B), xs.dtype)
         for t in range(T - 1, -1, -1):
@@ -100,9 +98,9 @@ class LSTM(Recurrent):
                 passed = xp.where(idle, dh, 0), xp.where(idle, dc, 0)
             dh += g_hs[t]
             dm = dh
-            if w_hr is not None:
+            if w_hr:
                 d_projected[:, t] = dh if idle is None else xp.where(idle, 0, dh)
-                dm = projection @ dh
+                dm = w_hr[0].T @ dh
             xp.multiply(dm, into_cell[t], out=scratch)
             dc += scratch
             xp.multiply(slopes[t, :3], dc, out=da[:3, :, t])
@@ -118,7 +116,7 @@ class LSTM(Recurrent):
         d_xs, d_w_ih = self.input_gradients(da, xs, w_ih, 3)
         d_w_hh = self.hidden_gradient(da, states, 4)
         grads = d_xs, dh.T, dc.T, d_w_ih, d_w_hh, da.sum(axis=1)
-        if w_hr is None:
+        if not w_hr:
             return grads
         unprojected = (o * tanhs).transpose(0, 2, 1).reshape(T * B, H)
         return *grads, d_projected.reshape(-1, T * B) @ unprojected

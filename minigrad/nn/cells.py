@@ -9,7 +9,7 @@ from .. import fused, ops
 from ..backend import backend_of
 from ..dtypes import get_default_dtype
 from ..ops import zeros
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from . import init
 from .module import Module, Parameter
 
@@ -70,7 +70,7 @@ class RNNCellBase(Module):
             )
         shape = (*x.shape[:-1], self.hidden_size)
         if state[0] is None:
-            nothing = Tensor(backend_of(x.array).xp.zeros(shape, x.array.dtype))
+            nothing = wrap(backend_of(x.array).xp.zeros(shape, x.array.dtype))
             state = [nothing] * len(state)
         for h in state:
             if h.ndim not in (1, 2):

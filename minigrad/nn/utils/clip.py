@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ...backend import backend_of
-from ...tensor import Tensor
+from ...tensor import Tensor, wrap
 
 
 def clip_grad_norm_(
@@ -156,7 +156,7 @@ def _scale(grads: Sequence[Tensor], max_norm: float, norm: float) -> None:
 
 def _as_tensor(norm: float, like: Sequence[Tensor]) -> Tensor:
     if not like:
-        return Tensor(np.asarray(norm, np.float32))
+        return wrap(np.asarray(norm, np.float32))
     dtype = np.result_type(*[x.array.dtype for x in like])
     with np.errstate(over="ignore"):  # a norm beyond float32 is infinite there
-        return Tensor(backend_of(like[0].array).upload(np.asarray(norm, dtype)))
+        return wrap(backend_of(like[0].array).upload(np.asarray(norm, dtype)))

@@ -238,7 +238,7 @@ def unpad_sequence(
 
 
 def pack_sequence(sequences: Iterable[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Pack sequences (L, *), which must come by decreasing length unless `enforce_sorted` is False."""
+    """Pack sequences (L, *), by decreasing length unless `enforce_sorted` is False."""
     sequences = list(sequences)
     lengths = [len(x) for x in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
