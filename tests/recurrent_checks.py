@@ -203,3 +203,24 @@ def weight_drop(make, *args):
         raw.grad = None
         y.sum().backward()
         assert np.abs(raw.grad.numpy()).max() > 0
+
+
+def check_backend(make, cell, packed):
+    """The layer, packed too, and its cell on the stand-in backend, which refuses NumPy's arrays."""
+    results = []
+    for device in ("cpu", "strict"):
+        mg.manual_seed(0)
+        model = make(I, H, 2, bidirectional=True).double().to(device=device)
+        one = cell(I, H).double().to(device=device)
+        x = random(T, B, I).to(device).requires_grad_()
+        y, last = model(packed(x, [2, 5, 1, 3], enforce_sorted=False))
+        state = one(x[1], one(x[0]))
+        last = [part for s in (last, state) for part in (s if isinstance(s, tuple) else [s])]
+        sum([(part * part).sum() for part in last], (y.data * y.data).sum()).backward()
+        params = [*model.parameters(), *one.parameters()]
+        norm = nn.utils.clip_grad_norm_(params, 0.1)
+        nn.utils.clip_grad_value_(params, 0.01)
+        results.append([y.data, *last, x.grad, norm, *[p.grad for p in params]])
+        assert all(r.device == device for r in results[-1])
+    for a, b in zip(*results):
+        close(b.to_numpy(), a.detach().numpy(), 1e-12)

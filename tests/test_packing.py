@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
+import recurrent_checks as checks
+import strict_backend  # noqa: F401  registers the device "strict"
 
 import minigrad as mg
 from minigrad import nn
@@ -184,3 +186,9 @@ def test_copies():
     for again in (copy.copy(packed), packed._replace(data=packed.data * 2.0)):
         assert type(again) is PackedSequence
     assert pickle.loads(pickle.dumps(rnn.PackedSequence)) is PackedSequence
+
+
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
+def test_on_another_backend(name):
+    make, cell = getattr(nn, name), getattr(nn, f"{name}Cell")
+    checks.check_backend(make, cell, pack_padded_sequence)
