@@ -35,9 +35,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
     The norm is taken for each index of `dim`, or over the whole weight with dim=None.
     """
-    warnings.warn(
-        "weight_norm is the old form of parametrizations.weight_norm", FutureWarning, stacklevel=2
-    )
+    warnings.warn("PyTorch is to remove this form of weight_norm", FutureWarning, stacklevel=2)
     if _found(module, name) is not None:
         raise RuntimeError(f"{name} of this {type(module).__name__} is normalised already")
     hook, weight = WeightNorm(name, -1 if dim is None else dim), getattr(module, name)
@@ -55,7 +53,7 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     key = _found(module, name)
     if key is None:
         raise ValueError(f"{name} of this {type(module).__name__} is not normalised")
-    weight = module._forward_pre_hooks.pop(key).compute_weight(module)
+    weight = module._forward_pre_hooks.pop(key).function.compute_weight(module)
     for n in (name, f"{name}_g", f"{name}_v"):
         delattr(module, n)
     module.register_parameter(name, Parameter(weight.detach()))
@@ -65,6 +63,6 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
 def _found(module: Module, name: str) -> Any:
     """The key of the hook that normalises `name`, or None."""
     for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook, WeightNorm) and hook.name == name:
+        if isinstance(hook.function, WeightNorm) and hook.function.name == name:
             return key
     return None
