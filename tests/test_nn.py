@@ -108,7 +108,7 @@ def test_tied_parameters_are_one_parameter_under_two_names():
     expected[[1, 2]] += w.sum(0)  # as the table
     np.testing.assert_allclose(values(model.embedding.weight.grad), expected, rtol=1e-5, atol=1e-6)
     norm = nn.utils.clip_grad_norm_(model.parameters(), 1e9)
-    assert norm == pytest.approx(np.sqrt((expected**2).sum()), rel=1e-5)  # counted once
+    assert norm.item() == pytest.approx(np.sqrt((expected**2).sum()), rel=1e-5)  # counted once
     optim.SGD(model.parameters(), lr=1.0).step()
     np.testing.assert_allclose(values(model.output.weight), w - expected, rtol=1e-5, atol=1e-5)
 

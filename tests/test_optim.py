@@ -867,11 +867,11 @@ def test_clipping_scales_all_gradients_together(max_norm):
     assert total(params) == pytest.approx(min(13.0, max_norm), rel=1e-5)
     direction = np.concatenate([p.grad.numpy().ravel() for p in params]) / total(params)
     np.testing.assert_allclose(direction, np.array([3, 4, 12]) / 13, rtol=1e-5)
-    if max_norm >= 13:
+    if max_norm > 13:
         np.testing.assert_array_equal(params[0].grad.numpy(), [3, 4])
 
 
-SIZES = [1e20, 1e30, 3e38, 1e-10, 1e-18, 1e-25, 1e-38, 0.0]
+SIZES = [1e20, 1e30, 1e38, 1e-10, 1e-18, 1e-25, 1e-38, 0.0]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -900,15 +900,15 @@ def test_a_norm_that_is_not_finite(bad, place):
     arrays[place][-1] = bad
     params = with_gradients(*arrays)
     with pytest.raises(RuntimeError, match="nan|inf"):
-        clip_grad_norm_(params, 1.0)
-    norm = clip_grad_norm_(params, 1.0, error_if_nonfinite=False)
-    assert not math.isfinite(norm)
+        clip_grad_norm_(params, 1.0, error_if_nonfinite=True)
     for p, a in zip(params, arrays):
         np.testing.assert_array_equal(p.grad.numpy(), a)
+    assert not math.isfinite(clip_grad_norm_(params, 1.0))
+    assert math.isnan(params[place].grad.numpy()[-1])
 
 
-@pytest.mark.parametrize("max_norm", [0, -1, math.nan, -math.inf])
-def test_max_norm_must_be_positive(max_norm):
+@pytest.mark.parametrize("max_norm", [-1, math.nan, -math.inf])
+def test_max_norm_must_not_be_negative(max_norm):
     params = with_gradients(float32(3, 4))
     with pytest.raises(ValueError, match="max_norm"):
         clip_grad_norm_(params, max_norm)

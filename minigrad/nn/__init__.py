@@ -1,8 +1,9 @@
 """Layers, losses, initialisers and clipping, under PyTorch's names."""
 
 from . import functional, init, modules, parameter, utils
+from .cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .layers import CrossEntropyLoss, Dropout, Embedding, Linear
 from .module import Module
 from .parameter import Buffer, Parameter
-from .recurrent import LSTM
+from .recurrent import GRU, LSTM, RNN, RNNBase
