@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import ops
-from ..op import no_grad
+from ..modes import no_grad
 from ..ops import zeros
 from ..ops.random import Generator
 from ..tensor import Tensor
@@ -17,6 +17,8 @@ from .module import Module, Parameter
 
 def parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
     """A Parameter of zeros, to be initialised."""
+    if min(shape, default=0) < 0:
+        raise RuntimeError(f"sizes {shape} of a parameter: none may be negative")
     dtype = "float32" if dtype is None else dtype
     return Parameter(zeros(*shape, device=device, dtype=dtype))
 

@@ -94,6 +94,11 @@ class HuberLoss(Loss):
     function = staticmethod(F.huber_loss)
     order = ("reduction", "delta")
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.delta, (float, int)):
+            raise TypeError(f"HuberLoss: delta {self.delta!r} must be a number")
+
 
 class BCELoss(Loss):
     """Binary cross-entropy from probabilities."""

@@ -8,7 +8,7 @@ from typing import Any
 from ... import ops
 from ...backend import backend_of
 from ...op import raw
-from ...tensor import Tensor
+from ...tensor import Tensor, wrap
 from .dropout import dropout
 from .linear import linear
 
@@ -55,7 +55,7 @@ def _shared_heads(x: Tensor, heads: int) -> Tensor:
 def _causal(L: int, S: int, like: Tensor) -> Tensor:
     """True where the key is not after the query."""
     xp = backend_of(like.array).xp
-    return Tensor(xp.arange(S) <= xp.arange(L)[:, None])
+    return wrap(xp.arange(S) <= xp.arange(L)[:, None])
 
 
 def _attend(

@@ -10,7 +10,7 @@ from ... import fused, ops
 from ...backend import backend_of
 from ...fused.ctc import ctc_loss as fused_ctc
 from ...op import raw
-from ...tensor import Tensor
+from ...tensor import Tensor, wrap
 from .linear import check_ids
 from .losses import _same_size, reduced, reduction_of
 
@@ -34,14 +34,17 @@ def cross_entropy(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing {label_smoothing}: expected a number from 0 to 1")
+        raise RuntimeError(f"label_smoothing {label_smoothing}: expected a number from 0 to 1")
     dim = 0 if input.ndim == 1 else 1
-    if weight is not None and tuple(weight.shape) != tuple(input.shape[dim : dim + 1]):
-        raise RuntimeError(
-            f"cross_entropy: weight has shape {tuple(weight.shape)}, expected one number for each "
-            f"class of logits {tuple(input.shape)}"
-        )
-    if input.shape == target.shape and input.ndim and target.is_floating_point():
+    _check_weight("cross_entropy", weight, input)
+    if input.shape == target.shape and input.ndim:
+        if not target.is_floating_point():
+            raise RuntimeError(
+                f"cross_entropy: a target in the shape of the logits, {tuple(target.shape)}, holds "
+                f"probabilities and must be floating-point, got {target.dtype}"
+            )
+        if ignore_index >= 0:
+            raise RuntimeError("cross_entropy: ignore_index does not go with probabilities")
         return _against_probabilities(input, target, weight, reduction, label_smoothing, dim)
     _check_classes("cross_entropy", input, target, ignore_index)
     if weight is not None:
@@ -74,6 +77,18 @@ def _check_classes(name: str, input: Tensor, target: Tensor, ignore_index: int) 
             "flatten or permute the other dimensions"
         )
     check_ids(target, f"{name} classes", input.shape[min(1, input.ndim - 1)], ignore_index)
+
+
+def _check_weight(name: str, weight: Tensor | None, input: Tensor) -> None:
+    if weight is None:
+        return
+    if tuple(weight.shape) != tuple(input.shape[min(1, input.ndim - 1) :][:1]):
+        raise RuntimeError(
+            f"{name}: weight has shape {tuple(weight.shape)}, expected one number for each class "
+            f"of scores {tuple(input.shape)}"
+        )
+    if weight.dtype != input.dtype:
+        raise RuntimeError(f"{name}: weight is {weight.dtype}, scores are {input.dtype}")
 
 
 def _against_probabilities(
@@ -109,11 +124,7 @@ def nll_loss(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _check_classes("nll_loss", input, target, ignore_index)
-    if weight is not None and tuple(weight.shape) != (input.shape[min(1, input.ndim - 1)],):
-        raise RuntimeError(
-            f"nll_loss: weight has shape {tuple(weight.shape)}, expected one number for each class "
-            f"of scores {tuple(input.shape)}"
-        )
+    _check_weight("nll_loss", weight, input)
     return _weighted_classes(input, target, weight, ignore_index, reduction, 0.0)
 
 
@@ -204,7 +215,7 @@ def multilabel_margin_loss(
     listed = xp.cumsum(t < 0, axis=1) == 0  # (N, V)
     t = xp.where(listed, t, 0)
     positive = ((t[:, :, None] == xp.arange(V)) & listed[:, :, None]).any(axis=1)
-    own = ops.gather(x, 1, Tensor(t))
+    own = ops.gather(x, 1, wrap(t))
     terms = ops.clamp(1 - own.unsqueeze(2) + x.unsqueeze(1), 0)  # (N, t, i)
     counted = listed[:, :, None] & ~positive[:, None, :]
     losses = ops.where(counted, terms, 0.0).sum((1, 2)) * (1 / V)

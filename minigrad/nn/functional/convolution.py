@@ -9,7 +9,7 @@ from typing import Any
 from ... import ops
 from ...backend import backend_of
 from ...ops.layers import from_windows, window_count, windows
-from ...tensor import Tensor
+from ...tensor import Tensor, wrap
 
 
 def single(value: Any, name: str) -> int:
@@ -189,7 +189,7 @@ def max_pool1d(
 
 
 def _picked(input: Tensor, index: Any, return_indices: bool) -> Any:
-    indices = Tensor(index.reshape(*input.shape[:-1], index.shape[-1]))
+    indices = wrap(index.reshape(*input.shape[:-1], index.shape[-1]))
     values = ops.gather(input, -1, indices)
     return (values, indices) if return_indices else values
 

@@ -9,7 +9,7 @@ from ...backend import CPU, backend_of, is_array
 from ...op import raw
 from ...ops.indexing import AddRows
 from ...ops.layers import scale_gradient
-from ...tensor import Tensor
+from ...tensor import Tensor, wrap
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -218,7 +218,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     if not classes.size:
         if num_classes <= 0:
             raise RuntimeError("one_hot of an empty tensor needs num_classes")
-        return Tensor(xp.zeros((*classes.shape, num_classes), classes.dtype))
+        return wrap(xp.zeros((*classes.shape, num_classes), classes.dtype))
     if classes.min() < 0:
         raise RuntimeError(f"one_hot: class {int(classes.min())} is negative")
     if num_classes == -1:
@@ -227,4 +227,4 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError(
             f"one_hot: class {int(classes.max())} does not fit num_classes={num_classes}"
         )
-    return Tensor((classes[..., None] == xp.arange(num_classes)).astype(classes.dtype))
+    return wrap((classes[..., None] == xp.arange(num_classes)).astype(classes.dtype))

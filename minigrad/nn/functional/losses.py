@@ -192,7 +192,7 @@ def kl_div(
     if log_target:
         losses = ops.exp(target) * (target - input)
     else:
-        logs = ops.log(ops.masked_fill(target, target <= 0, 1.0))
+        logs = ops.log(ops.masked_fill(target, target == 0, 1.0))
         losses = target * logs - target * input
     if reduction == "batchmean":
         return losses.sum() / (input.shape[0] if input.ndim else 1)
@@ -266,7 +266,7 @@ def gaussian_nll_loss(
     if var.shape != input.shape:
         if var.shape == input.shape[:-1]:
             var = var.unsqueeze(-1)
-        elif var.shape[:-1] != input.shape[:-1] or var.shape[-1:] != (1,):
+        elif var.ndim != input.ndim or [v for n, v in zip(input.shape, var.shape) if n != v] != [1]:
             raise ValueError(
                 f"gaussian_nll_loss: var of size {tuple(var.shape)} does not fit an input of size "
                 f"{tuple(input.shape)}"

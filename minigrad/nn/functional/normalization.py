@@ -107,9 +107,9 @@ def batch_norm(
 
 def _update(x: Tensor, mean: Tensor | None, var: Tensor | None, dims: tuple, momentum: float):
     """running = (1 - momentum) running + momentum batch; what several of a batch share is averaged."""
-    if mean is None or var is None:
-        return
     array = x.array
+    if mean is None or var is None or not array.size:
+        return
     count = math.prod(array.shape[d] for d in dims)
     of_batch = array.mean(axis=dims), array.var(axis=dims) * (count / max(count - 1, 1))
     for running, batch in zip((mean, var), of_batch):
