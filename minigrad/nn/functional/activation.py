@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -77,7 +78,80 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where it is above the threshold, `value` elsewhere"""
-    return written(input, ops.threshold(input, threshold, value), inplace)
+    return written(input, ops.where(input > threshold, input, value), inplace)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + e⁻ˣ)"""
+    return ops.sigmoid(input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """tanh x"""
+    return ops.tanh(input)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """ln σ(x)"""
+    return ops.logsigmoid(input)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """ln(1 + e^(β x)) / β; x itself where β x is above the threshold"""
+    return ops.softplus(input, beta, threshold)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)"""
+    return input / (ops.abs(input) + 1)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x Φ(x), or its approximation by "tanh" """
+    return ops.gelu(input, approximate=approximate)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh x"""
+    return input - ops.tanh(input)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where |x| > λ, 0 elsewhere"""
+    return ops.where(ops.abs(input) > lambd, input, 0.0)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x - λ where x > λ, x + λ where x < -λ, 0 elsewhere"""
+    if lambd < 0:
+        raise RuntimeError(f"softshrink: lambd {lambd} is negative")
+    return ops.where(
+        input > lambd, input - lambd, ops.where(input < -lambd, input + lambd, 0.0)
+    )
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along `dim` times σ of the second"""
+    if not input.ndim or input.shape[dim] % 2:
+        raise RuntimeError(
+            f"glu: dimension {dim} of shape {tuple(input.shape)} must have an even size"
+        )
+    a, b = ops.split(input, input.shape[dim] // 2, dim)
+    return a * ops.sigmoid(b)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where positive, a x elsewhere; a for each channel, or one for all"""
+    slopes = math.prod(weight.shape)
+    if weight.ndim > 1 or (slopes != 1 and (input.ndim < 2 or slopes != input.shape[1])):
+        raise RuntimeError(
+            f"prelu: weight of shape {tuple(weight.shape)} for an input of shape "
+            f"{tuple(input.shape)}; expected one number, or one for each channel"
+        )
+    slope = weight.reshape(()) if slopes == 1 else weight
+    if slope.ndim and input.ndim > 2:
+        slope = slope.reshape(-1, *[1] * (input.ndim - 2))
+    return ops.where(input > 0, input, input * slope)
 
 
 def rrelu(
@@ -121,7 +195,7 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
-    return written(input, ops.threshold(input, threshold, value), True)
+    return written(input, ops.where(input > threshold, input, value), True)
 
 
 def rrelu_(

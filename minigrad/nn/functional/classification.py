@@ -203,12 +203,12 @@ def multilabel_margin_loss(
     all i that are not; scores and targets (N, V) or (V,).
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    if input.shape != target.shape or input.ndim not in (1, 2):
+    if input.shape != target.shape or input.ndim > 2:
         raise RuntimeError(
             "multilabel_margin_loss takes scores and classes (N, V) or (V,), got "
             f"{tuple(input.shape)} and {tuple(target.shape)}"
         )
-    V = input.shape[-1]
+    V = input.shape[-1] if input.ndim else 1
     check_ids(target, "multilabel_margin_loss classes", V, ignored=-1)
     x, t = input.reshape(-1, V), raw(target).reshape(-1, V)
     xp = backend_of(t).xp

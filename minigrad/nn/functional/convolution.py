@@ -255,6 +255,11 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     return _picked(input, where[xp.arange(len(where)), best], return_indices)
 
 
+def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+    """Numbers in front of and behind the last dimensions: (left, right, top, bottom, ...)."""
+    return ops.pad(input, pad, mode, value)
+
+
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -264,16 +269,18 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """x (N, C, L) at `size` places, or at L scale_factor: "nearest", "nearest-exact" or "linear"."""
+    """x (N, C, L) at `size` places, or at L scale_factor: "nearest", "nearest-exact", "linear"
+    or "area".
+    """
     if input.ndim != 3:
         raise NotImplementedError(
             f"interpolate takes (N, C, L), got shape {tuple(input.shape)}; images are out of scope"
         )
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
-    if mode not in ("nearest", "nearest-exact", "linear") or antialias:
+    if mode not in ("nearest", "nearest-exact", "linear", "area") or antialias:
         raise NotImplementedError(
-            f"interpolate mode {mode!r}: expected 'nearest', 'nearest-exact' or 'linear'"
+            f"interpolate mode {mode!r}: expected 'nearest', 'nearest-exact', 'linear' or 'area'"
         )
     if align_corners is not None and mode != "linear":
         raise ValueError("interpolate: align_corners goes with mode='linear'")
@@ -285,6 +292,8 @@ def interpolate(
     else:
         n = single(size, "size")
         step = L / n
+    if mode == "area":
+        return adaptive_avg_pool1d(input, n)
     xp = backend_of(input.array).xp
     places = xp.arange(n)
     if mode != "linear":

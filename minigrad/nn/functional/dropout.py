@@ -84,7 +84,7 @@ def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """`alpha_dropout` of whole channels of (N, C, ...)."""
-    if input.ndim < 2:
+    if input.ndim < 2 and training and p:
         raise RuntimeError(f"feature dropout takes at least 2 dimensions, got {input.ndim}")
     shape = (*input.shape[:2], *[1] * (input.ndim - 2))
     return _alpha(input, shape, p, training, inplace)

@@ -284,6 +284,18 @@ def gaussian_nll_loss(
 # pairs and triples
 
 
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """x1 · x2 / (max(‖x1‖, ε) max(‖x2‖, ε)) along `dim`."""
+    return ops.cosine_similarity(x1, x2, dim, eps)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """‖x1 - x2 + ε‖ₚ along the last dimension."""
+    return ops.pairwise_distance(x1, x2, p, eps, keepdim)
+
+
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,

@@ -164,7 +164,8 @@ def group_norm(
             raise RuntimeError(f"group_norm: {name} has shape {tuple(p.shape)}, expected {(C,)}")
     if C * math.prod(places) == num_groups and N == 1:
         raise ValueError(f"group_norm of shape {tuple(input.shape)}: a group needs several values")
-    y = standardize(input.reshape(N, num_groups, -1), (2,), eps).reshape(*input.shape)
+    size = C // num_groups * math.prod(places)
+    y = standardize(input.reshape(N, num_groups, size), (2,), eps).reshape(*input.shape)
     return _affine(y, _per_channel(weight, input.ndim), _per_channel(bias, input.ndim))
 
 
