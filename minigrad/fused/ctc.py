@@ -83,7 +83,7 @@ class CTC(Fused):
         top = xp.maximum(xp.maximum(terms[0], terms[1]), terms[2])
         return top + xp.log(sum(xp.exp(term - top) for term in terms))
 
-    def backward(self, g, _y, x, _labels, _input_lengths, _target_lengths):
+    def backward(self, g, _y, x, labels, input_lengths, target_lengths):
         """-g times the probability of each state at each step, given the target."""
         xp, (T, N), L = self.xp, x.shape[:2], self.states.shape[1]
         after = xp.full((N, L + 2), NEVER, x.dtype)  # two states behind the last
@@ -93,9 +93,7 @@ class CTC(Fused):
         rows = xp.arange(N)[:, None]
         for t in range(T - 1, -1, -1):
             # ln of the probability of all that follows state s at step t
-            beta = self.log_sum(
-                after[:, :-2], after[:, 1:-1], xp.where(skips, after[:, 2:], NEVER)
-            )
+            beta = self.log_sum(after[:, :-2], after[:, 1:-1], xp.where(skips, after[:, 2:], NEVER))
             is_end = (t == self.input_lengths - 1)[:, None]
             beta = xp.where(is_end, xp.where(self.last, 0, NEVER), beta)
             beta = xp.where((t < self.input_lengths)[:, None], beta, NEVER)

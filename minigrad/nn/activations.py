@@ -9,6 +9,7 @@ from typing import Any
 from .. import ops
 from ..tensor import Tensor
 from . import functional as F
+from .errors import BadArgument
 from .layers import parameter
 from .module import Module
 
@@ -163,7 +164,7 @@ class Hardtanh(Activation):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         if self.min_val >= self.max_val:
-            raise AssertionError(f"Hardtanh: min_val {self.min_val}, max_val {self.max_val}")
+            raise BadArgument(f"Hardtanh: min_val {self.min_val}, max_val {self.max_val}")
 
 
 class Hardsigmoid(Activation):

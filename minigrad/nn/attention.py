@@ -12,6 +12,7 @@ from ..backend import backend_of
 from ..tensor import Tensor
 from . import functional as F
 from . import init
+from .errors import BadArgument
 from .layers import Dropout, Linear, parameter
 from .module import Module
 from .normalization import LayerNorm
@@ -45,7 +46,7 @@ class MultiheadAttention(Module):
                 "must be greater than 0"
             )
         if embed_dim % num_heads:
-            raise AssertionError(
+            raise BadArgument(
                 f"MultiheadAttention: embed_dim {embed_dim} does not divide by {num_heads} heads"
             )
         self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout

@@ -82,7 +82,9 @@ class _Convolution(Module):
             if value != default:
                 text += f", {name}={value}"
         text += "" if self.bias is not None else ", bias=False"
-        return text + ("" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}")
+        return text + (
+            "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
+        )
 
 
 class Conv1d(_Convolution):

@@ -132,9 +132,7 @@ def xavier_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(
-    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
-) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """N(0, s²) with s = gain √(2 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
     std = gain * math.sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor)))
     return normal_(tensor, 0.0, std, generator)
@@ -197,9 +195,7 @@ def sparse_(
 ) -> Tensor:
     """N(0, std²) with the share `sparsity` of each column zero (Martens 2010)."""
     if tensor.ndim != 2:
-        raise ValueError(
-            f"sparse_ needs 2 dimensions, this tensor has shape {tuple(tensor.shape)}"
-        )
+        raise ValueError(f"sparse_ needs 2 dimensions, this tensor has shape {tuple(tensor.shape)}")
     host, (rows, cols) = host_of(generator), tensor.shape
     values = host.normal(0, std, (rows, cols))
     for column in range(cols):

@@ -12,6 +12,7 @@ from ..ops.random import Generator
 from ..tensor import Tensor
 from . import functional as F
 from . import init
+from .errors import BadArgument
 from .module import Module, Parameter
 
 
@@ -106,7 +107,7 @@ def _checked_padding(padding_idx: int | None, rows: int) -> int | None:
     if padding_idx is None:
         return None
     if not -rows <= padding_idx < rows:
-        raise AssertionError(f"padding_idx {padding_idx} is outside a table of {rows} rows")
+        raise BadArgument(f"padding_idx {padding_idx} is outside a table of {rows} rows")
     return padding_idx % rows
 
 
@@ -119,7 +120,7 @@ class _Table(Module):
             self.weight.requires_grad_(not freeze)
             self.reset_parameters()
         elif tuple(weight.shape) != (rows, size):
-            raise AssertionError(
+            raise BadArgument(
                 f"the weight has shape {tuple(weight.shape)}, expected {(rows, size)}"
             )
         else:
@@ -137,7 +138,7 @@ class _Table(Module):
     ) -> Module:
         """A table that begins as `embeddings` (V, D) and, with `freeze`, stays so."""
         if embeddings.ndim != 2:
-            raise AssertionError(f"embeddings must be (V, D), got {tuple(embeddings.shape)}")
+            raise BadArgument(f"embeddings must be (V, D), got {tuple(embeddings.shape)}")
         names = cls._pretrained[: len(args)]
         module = cls(*embeddings.shape, _weight=embeddings, **dict(zip(names, args)), **options)
         module.weight.requires_grad_(not freeze)

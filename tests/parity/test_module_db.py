@@ -224,7 +224,9 @@ def test_errors_have_pytorchs_types(info):
 
             def mine():
                 arguments, forward = sample.constructor_input, sample.forward_input
-                module = getattr(nn, name)(*converted(arguments.args), **converted(arguments.kwargs))
+                module = getattr(nn, name)(
+                    *converted(arguments.args), **converted(arguments.kwargs)
+                )
                 module.train(training)
                 given = converted(forward.args), converted(forward.kwargs)
                 return on_forward and module.double()(*given[0], **given[1])

@@ -125,9 +125,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x - λ where x > λ, x + λ where x < -λ, 0 elsewhere"""
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambd {lambd} is negative")
-    return ops.where(
-        input > lambd, input - lambd, ops.where(input < -lambd, input + lambd, 0.0)
-    )
+    return ops.where(input > lambd, input - lambd, ops.where(input < -lambd, input + lambd, 0.0))
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

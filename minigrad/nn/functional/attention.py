@@ -9,6 +9,7 @@ from ... import ops
 from ...backend import backend_of
 from ...op import raw
 from ...tensor import Tensor, wrap
+from ..errors import BadArgument
 from .dropout import dropout
 from .linear import linear
 
@@ -126,7 +127,7 @@ def multi_head_attention_forward(
     L, N, E = query.shape
     H, D = num_heads, E // num_heads
     if embed_dim_to_check != E or D * H != E:
-        raise AssertionError(
+        raise BadArgument(
             f"attention: the query has {E} features, expected {embed_dim_to_check}, "
             f"a multiple of {H} heads"
         )
@@ -135,12 +136,12 @@ def multi_head_attention_forward(
     weights = (q_proj_weight, k_proj_weight, v_proj_weight)
     if use_separate_proj_weight:
         if key.shape[:2] != value.shape[:2]:
-            raise AssertionError(
+            raise BadArgument(
                 f"attention: key {tuple(key.shape)} and value {tuple(value.shape)} differ in length"
             )
     else:
         if key.shape != value.shape:
-            raise AssertionError(
+            raise BadArgument(
                 f"attention: key {tuple(key.shape)} and value {tuple(value.shape)} differ"
             )
         weights = ops.chunk(in_proj_weight, 3, 0)
@@ -179,20 +180,20 @@ def multi_head_attention_forward(
 
 
 def _check_attention(q: Tensor, k: Tensor, v: Tensor, padding: Any, mask: Any) -> bool:
-    """Whether there is a batch; AssertionError, as in PyTorch, where dimensions do not go together."""
+    """Whether there is a batch; BadArgument where dimensions do not go together."""
     if q.ndim not in (2, 3):
-        raise AssertionError(f"attention: the query must be (L, N, E), got {tuple(q.shape)}")
+        raise BadArgument(f"attention: the query must be (L, N, E), got {tuple(q.shape)}")
     if k.ndim != q.ndim or v.ndim != q.ndim:
-        raise AssertionError(
+        raise BadArgument(
             f"attention: query, key and value must have the same number of dimensions, got "
             f"{tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}"
         )
     if padding is not None and padding.ndim != q.ndim - 1:
-        raise AssertionError(
+        raise BadArgument(
             f"attention: key_padding_mask must have {q.ndim - 1} dimensions, got {padding.ndim}"
         )
     if mask is not None and mask.ndim not in (2, 3):
-        raise AssertionError(f"attention: attn_mask must be (L, S), got {tuple(mask.shape)}")
+        raise BadArgument(f"attention: attn_mask must be (L, S), got {tuple(mask.shape)}")
     return q.ndim == 3
 
 
@@ -205,7 +206,7 @@ def _merged_mask(
         if mask is None:
             continue
         if mask.dtype.kind not in "bf":
-            raise AssertionError(f"attention: {name} is {mask.dtype}, expected bool or a float")
+            raise BadArgument(f"attention: {name} is {mask.dtype}, expected bool or a float")
         if mask.dtype.kind == "b":
             mask = ops.where(mask, -math.inf, 0.0).to(dtype=like.dtype)
         if name == "key_padding_mask":

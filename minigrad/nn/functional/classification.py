@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,13 @@ def cross_entropy(
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing {label_smoothing}: expected a number from 0 to 1")
-    dim = 0 if input.ndim == 1 else 1
     _check_weight("cross_entropy", weight, input)
-    if input.shape == target.shape and input.ndim:
+    shape, places = input.array.shape, target.array.shape
+    dim = 0 if len(shape) == 1 else 1
+    if shape == places and shape:
         if not target.is_floating_point():
             raise RuntimeError(
-                f"cross_entropy: a target in the shape of the logits, {tuple(target.shape)}, holds "
+                f"cross_entropy: a target in the shape of the logits, {places}, holds "
                 f"probabilities and must be floating-point, got {target.dtype}"
             )
         if ignore_index >= 0:
@@ -50,33 +52,38 @@ def cross_entropy(
     if weight is not None:
         log_p = ops.log_softmax(input, dim)
         return _weighted_classes(log_p, target, weight, ignore_index, reduction, label_smoothing)
-    rows = input
-    if input.ndim == 1:
-        rows = input.reshape(1, -1)
-    elif input.ndim > 2:
-        rows = ops.permute(input, (0, *range(2, input.ndim), 1)).reshape(-1, input.shape[1])
-    losses = fused.cross_entropy(rows, target.reshape(-1), ignore_index, label_smoothing)
+    rows, classes = input, target
+    if len(shape) != 2:  # (N, V, d1, ...) -> (N d1 ..., V)
+        rows = ops.permute(input, (*range(dim), *range(dim + 1, len(shape)), dim))
+        rows, classes = ops.reshape(rows, (-1, shape[dim])), ops.reshape(target, (-1,))
+    losses = fused.cross_entropy(rows, classes, ignore_index, label_smoothing)
     if reduction == "none":
-        return losses if target.ndim == 1 else losses.reshape(*target.shape)
-    count = (target != ignore_index).sum() if reduction == "mean" else None
-    return reduced(losses, reduction, count)
+        return losses if len(places) == 1 else ops.reshape(losses, places)
+    if reduction == "mean":  # by a number, where looking at it does not wait for a GPU
+        ids = classes.array
+        count = (ids != ignore_index).sum()
+        if type(ids) is np.ndarray:
+            return losses.sum() / (float(count) or math.nan)
+        return reduced(losses, reduction, wrap(count))
+    return reduced(losses, reduction)
 
 
 def _check_classes(name: str, input: Tensor, target: Tensor, ignore_index: int) -> None:
     """Class numbers (N, d1, ...) for scores (N, V, d1, ...), or () for (V,)."""
-    shapes = f"scores {tuple(input.shape)} and classes {tuple(target.shape)}"
-    if not input.ndim:
-        raise ValueError(f"{name}: expected at least one dimension, got {shapes}")
-    if input.ndim == 1:
-        if target.ndim > 1 or (target.ndim == 1 and target.shape[0] != 1):
-            raise ValueError(f"{name}: scores (V,) take one class, got {shapes}")
-    elif tuple(target.shape) != (input.shape[0], *input.shape[2:]):
-        error = ValueError if target.shape[:1] != input.shape[:1] else RuntimeError
+    shape, places = input.array.shape, target.array.shape
+    given = f"scores {shape} and classes {places}"
+    if not shape:
+        raise ValueError(f"{name}: expected at least one dimension, got {given}")
+    if len(shape) == 1:
+        if places not in ((), (1,)):
+            raise ValueError(f"{name}: scores (V,) take one class, got {given}")
+    elif places != (shape[0], *shape[2:]):
+        error = ValueError if places[:1] != shape[:1] else RuntimeError
         raise error(
-            f"{name} takes scores (N, V, d1, ...) and classes (N, d1, ...), got {shapes}: "
+            f"{name} takes scores (N, V, d1, ...) and classes (N, d1, ...), got {given}: "
             "flatten or permute the other dimensions"
         )
-    check_ids(target, f"{name} classes", input.shape[min(1, input.ndim - 1)], ignore_index)
+    check_ids(target, f"{name} classes", shape[min(1, len(shape) - 1)], ignore_index)
 
 
 def _check_weight(name: str, weight: Tensor | None, input: Tensor) -> None:

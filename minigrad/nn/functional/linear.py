@@ -10,20 +10,22 @@ from ...op import raw
 from ...ops.indexing import AddRows
 from ...ops.layers import scale_gradient
 from ...tensor import Tensor, wrap
+from ..errors import BadArgument
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x Wᵀ + b: x (..., in), weight (out, in), bias (out) -> (..., out); a weight (in) gives (...)."""
-    if input.shape[-1:] != weight.shape[-1:] or not 1 <= weight.ndim <= 2:
+    shape, (*out, size) = input.array.shape, weight.array.shape
+    if shape[-1:] != (size,) or len(out) > 1:
         raise RuntimeError(
-            f"linear: input has shape {tuple(input.shape)} and weight {tuple(weight.shape)}; "
+            f"linear: input has shape {shape} and weight {tuple(weight.shape)}; "
             "both must end in the same size, and the weight be (out, in)"
         )
-    if weight.ndim == 1:
+    if not out:
         y = input @ weight
-    elif input.ndim > 2:  # one product for all rows
-        y = ops.reshape(input, (-1, input.shape[-1])) @ weight.T
-        y = ops.reshape(y, (*input.shape[:-1], len(weight)))
+    elif len(shape) > 2:  # one product for all rows
+        y = ops.reshape(input, (-1, size)) @ weight.T
+        y = ops.reshape(y, (*shape[:-1], *out))
     else:
         y = input @ weight.T
     return y if bias is None else y + bias
@@ -82,10 +84,10 @@ def embedding(
     in place. `scale_grad_by_freq` divides a row's gradient by how often it was read. Raises IndexError
     for ids outside the table.
     """
-    V = weight.shape[0]
+    V = len(weight.array)
     if padding_idx is not None:
         if not -V <= padding_idx < V:
-            raise ValueError(f"padding_idx {padding_idx} is outside a table of {V} rows")
+            raise BadArgument(f"padding_idx {padding_idx} is outside a table of {V} rows")
         padding_idx %= V
     check_ids(input, "embedding ids", V)
     refuse_sparse(sparse)

@@ -48,9 +48,7 @@ def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
         )
 
 
-def _weighted(
-    losses: Tensor, input: Tensor, reduction: str, weight: Tensor | None
-) -> Tensor:
+def _weighted(losses: Tensor, input: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
     """Reduced; with weights the mean is the weighted one."""
     if weight is None:
         return reduced(losses, reduction)
