@@ -122,6 +122,8 @@ def method(function: Any) -> Any:
 
 @method
 def __iter__(self: Tensor) -> Iterator[Tensor]:
+    if not self.array.ndim:
+        raise TypeError("iteration over a 0-d tensor")
     return iter(ops.unbind(self))
 
 

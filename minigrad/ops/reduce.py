@@ -5,37 +5,58 @@ size 1.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..backend import module_of
 from ..op import Op, raw
-from ..tensor import Tensor, wrap
 from . import elementwise as ew
+from .convert import cast
+from .names import numpy_names, return_types, several
 from .promotion import floating
-from .scatter import gather
-from .shape import checked_dim, expand, reshape, squeeze
-
-
-class ValuesIndices(NamedTuple):
-    """What `max(x, dim)` and `min(x, dim)` return."""
-
-    values: Any
-    indices: Any
+from .scatter import Gather, constant
+from .shape import dim_of, expand, reshape, squeeze, unique_dims
 
 
 def dims_of(dim: Any, ndim: int) -> tuple[int, ...]:
-    """The dimensions meant by `dim`, counted from 0; IndexError for one that does not exist."""
-    if dim is None:
+    """The dimensions meant by `dim`, counted from 0: all of them for None or ().
+
+    Raises IndexError for one that does not exist, RuntimeError for one named twice.
+    """
+    if type(dim) is int and -ndim <= dim < ndim:
+        return (dim % ndim,)
+    if dim is None or dim == ():
         return tuple(range(ndim))
-    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
-    checked = [checked_dim(d, max(ndim, 1)) for d in dims]  # a 0-d tensor may be reduced along 0
-    return tuple(checked) if ndim else ()
+    checked = unique_dims(several(dim), ndim)  # a 0-d tensor may be reduced along 0
+    return checked if ndim and checked else tuple(range(ndim))
 
 
 def with_kept_dims(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(1 if i in dims else n for i, n in enumerate(shape))
+    return tuple([1 if i in dims else n for i, n in enumerate(shape)])
+
+
+def typed(op: Op, input: Any, dtype: Any) -> Any:
+    """The op with `dtype` for its input and its result, where one is asked for."""
+    if dtype is None:
+        return op(input)
+    dtype = np.dtype(dtype)
+    y = op(input if raw(input).dtype == dtype else cast(input, dtype))
+    return y if raw(y).dtype == dtype else cast(y, dtype)
+
+
+def wide(x):
+    """Half precision as single, in which reductions compute before they round."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def floats_only(input: Any, name: str, error: type = RuntimeError) -> None:
+    """Raise where the input holds no floating-point numbers."""
+    dtype = raw(input).dtype
+    if dtype.kind != "f":
+        raise error(
+            f"{name} of {dtype}: convert to a floating dtype first, e.g. x.float().{name}()"
+        )
 
 
 class Reduction(Op):
@@ -74,10 +95,7 @@ class Mean(Reduction):
     """y = Σ x / n"""
 
     def forward(self, x):
-        if x.dtype.kind != "f":
-            raise RuntimeError(
-                f"mean of {x.dtype}: convert to a floating dtype first, e.g. x.float().mean()"
-            )
+        floats_only(x, "mean")
         self.prepare(x)
         return total(x, self.dims, self.keepdim, over=self.count or math.nan)
 
@@ -92,6 +110,9 @@ class Amax(Reduction):
 
     def forward(self, x):
         self.prepare(x)
+        if not self.count:
+            error = RuntimeError if self.dim is None else IndexError
+            raise error(f"the {self.reduce} of no elements, shape {x.shape} along {self.dim}")
         return getattr(x, self.reduce)(axis=self.dims, keepdims=self.keepdim)
 
     def backward(self, g, y, x):
@@ -108,27 +129,75 @@ class Amin(Amax):
 def top(x, dims):
     """The maximum along `dims`, kept: what an exponential is shifted by. 0 where it is infinite."""
     xp = module_of(x)
-    shape = with_kept_dims(x.shape, dims)
-    if math.prod(shape) and not x.size:  # the maximum of nothing
-        return xp.zeros(shape, x.dtype)
+    if not x.size:  # the maximum of nothing
+        return xp.zeros(with_kept_dims(x.shape, dims), x.dtype)
     y = x.max(axis=dims, keepdims=True)
     return xp.where(xp.isfinite(y), y, 0) if y.dtype.kind == "f" else y
 
 
-class Norm(Reduction):
-    """y = √Σ x²,  dy/dx = x / y (0 where y = 0)"""
+class Var(Reduction):
+    """y = Σ (x - mean)² / (n - correction),  dy/dx = 2 (x - mean) / (n - correction)"""
 
     def forward(self, x):
-        x = floating(x)
+        floats_only(x, "var")
         self.prepare(x)
+        dtype, x = x.dtype, wide(x)
+        off = x - total(x, self.dims, True, over=self.count or math.nan)
+        y = (off * off).sum(axis=self.dims, keepdims=self.keepdim)
+        free = self.count - self.correction
+        y = y / free if free > 0 else self.xp.where(y > 0, math.inf, math.nan)
+        return y.astype(dtype, copy=False) if hasattr(y, "astype") else y
+
+    def slope(self, x):
+        """(x - mean) / (n - correction)"""
+        free = self.count - self.correction
+        return (x - mean(x, self.dims, True)) * (1 / free if free > 0 else math.nan)
+
+    def backward(self, g, _y, x):
+        return reshape(g, self.kept) * 2.0 * self.slope(x)
+
+
+class Std(Var):
+    """y = √var,  dy/dx = (x - mean) / (y (n - correction)), 0 where y = 0"""
+
+    def forward(self, x):
+        y = self.xp.sqrt(super().forward(wide(x)))
+        return y.astype(x.dtype, copy=False)
+
+    def backward(self, g, y, x):
+        return reshape(over_nonzero(g, y), self.kept) * self.slope(x)
+
+
+class Norm(Reduction):
+    """y = (Σ |x|ᵖ)¹ᐟᵖ,  dy/dx = sign x (|x| / y)ᵖ⁻¹ (0 where y = 0)"""
+
+    def forward(self, x):
+        floats_only(x, "norm")
+        self.prepare(x)
+        dtype, x = x.dtype, wide(x)
         largest = self.xp.abs(x).max() if x.size else x.sum()
         usable = (largest > 0) & self.xp.isfinite(largest)
         scale = self.xp.where(usable, largest, 1).astype(x.dtype)  # squares stay in range
         x = x / scale
-        return self.xp.sqrt((x * x).sum(axis=self.dims, keepdims=self.keepdim)) * scale
+        if self.p == 2:
+            y = self.xp.sqrt((x * x).sum(axis=self.dims, keepdims=self.keepdim))
+        else:
+            x = self.xp.abs(x) ** self.p
+            y = x.sum(axis=self.dims, keepdims=self.keepdim) ** (1 / self.p)
+        return (y * scale).astype(dtype, copy=False)
 
     def backward(self, g, y, x):
-        return reshape(g / ew.masked_fill(y, ew.eq(y, 0), 1.0), self.kept) * x
+        if self.p == 2:
+            return reshape(over_nonzero(g, y), self.kept) * x
+        y, g = reshape(y, self.kept), reshape(g, self.kept)
+        ratio = ew.where(ew.eq(x, 0), 1.0, ew.abs(x)) / ew.where(ew.eq(y, 0), 1.0, y)
+        return g * ew.sign(x) * ratio ** (self.p - 1.0)
+
+
+def over_nonzero(g, y):
+    """g / y, but 0 where y = 0."""
+    zero = ew.eq(y, 0)
+    return ew.where(zero, 0.0, g) / ew.where(zero, 1.0, y)
 
 
 class LogSumExp(Reduction):
@@ -137,9 +206,10 @@ class LogSumExp(Reduction):
     def forward(self, x):
         x = floating(x)
         self.prepare(x)
+        dtype, x = x.dtype, wide(x)
         shift = top(x, self.dims)
         mass = self.xp.exp(x - shift).sum(axis=self.dims, keepdims=True)
-        y = log_of_sum(self.xp, mass) + shift
+        y = (log_of_sum(self.xp, mass) + shift).astype(dtype, copy=False)
         kept = [n for i, n in enumerate(x.shape) if i not in self.dims]
         return y if self.keepdim else y.reshape(kept)
 
@@ -156,10 +226,10 @@ class Softmax(Op):
     """y = eˣ / Σ eˣ,  dx = y (g - Σ g y)"""
 
     def forward(self, x):
-        x = floating(x)
-        y = self.xp.exp(x - top(x, dims_of(self.dim, x.ndim)))
+        inside = wide(x)
+        y = self.xp.exp(inside - top(inside, dims_of(self.dim, x.ndim)))
         y /= y.sum(axis=self.dim, keepdims=True)
-        return y
+        return y if inside is x else y.astype(x.dtype)
 
     def backward(self, g, y, _x):
         return y * (g - sum_(g * y, self.dim, True))
@@ -169,10 +239,11 @@ class LogSoftmax(Op):
     """y = x - ln Σ eˣ,  dx = g - eʸ Σ g"""
 
     def forward(self, x):
-        x = floating(x)
-        shifted = x - top(x, dims_of(self.dim, x.ndim))
+        inside = wide(x)
+        shifted = inside - top(inside, dims_of(self.dim, x.ndim))
         mass = self.xp.exp(shifted).sum(axis=self.dim, keepdims=True)
-        return shifted - log_of_sum(self.xp, mass)
+        y = shifted - log_of_sum(self.xp, mass)
+        return y if inside is x else y.astype(x.dtype)
 
     def backward(self, g, y, _x):
         return g - ew.exp(y) * sum_(g, self.dim, True)
@@ -193,97 +264,224 @@ class SumTo(Op):
         return expand(g, self.origin)
 
 
-def _named(dim: Any, keepdim: bool, axis: Any = None, keepdims: bool = False) -> tuple[Any, bool]:
-    """NumPy's names beside PyTorch's, as PyTorch accepts them."""
-    return (dim if axis is None else axis), keepdim or keepdims
+# sums and means
 
 
-def sum_(x, dim=None, keepdim=False, **names):
-    dim, keepdim = _named(dim, keepdim, **names)
-    return Sum(dim=dim, keepdim=keepdim)(x)
+@numpy_names
+def sum_(input, dim=None, keepdim=False, *, dtype=None):
+    return typed(Sum(dim=dim, keepdim=keepdim), input, dtype)
 
 
-def mean(x, dim=None, keepdim=False, **names):
-    dim, keepdim = _named(dim, keepdim, **names)
-    return Mean(dim=dim, keepdim=keepdim)(x)
+@numpy_names
+def mean(input, dim=None, keepdim=False, *, dtype=None):
+    return typed(Mean(dim=dim, keepdim=keepdim), input, dtype)
 
 
-def amax(x, dim=None, keepdim=False, **names):
-    dim, keepdim = _named(dim, keepdim, **names)
-    return Amax(dim=dim, keepdim=keepdim)(x)
+@numpy_names
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    """The sum of what is not NaN."""
+    return sum_(without_nan(input), dim, keepdim, dtype=dtype)
 
 
-def amin(x, dim=None, keepdim=False, **names):
-    dim, keepdim = _named(dim, keepdim, **names)
-    return Amin(dim=dim, keepdim=keepdim)(x)
+@numpy_names
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+    """The mean of what is not NaN."""
+    floats_only(input, "nanmean")
+    count = sum_(ew.eq(input, input), dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / count
 
 
-def max_(x, dim=None, keepdim=False, **names):
-    """The largest element; with `dim` a tensor, values and indices; with a second tensor the
-    elementwise maximum.
+def without_nan(x, value=0.0):
+    return x if raw(x).dtype.kind != "f" else ew.where(ew.ne(x, x), value, x)
+
+
+@numpy_names
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The mean squared distance from the mean, over n - `correction` (1 unless given)."""
+    return _spread(Var, input, dim, unbiased, keepdim, correction)
+
+
+@numpy_names
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The root of `var`; its gradient is 0 where all elements are equal."""
+    return _spread(Std, input, dim, unbiased, keepdim, correction)
+
+
+def _spread(op, input, dim, unbiased, keepdim, correction):
+    if isinstance(dim, bool):  # var(x, False) is var(x, unbiased=False)
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        if correction is not None:
+            raise TypeError("give unbiased or correction, not both")
+        correction = int(unbiased)
+    correction = 1 if correction is None else correction
+    return op(dim=dim, keepdim=keepdim, correction=correction)(input)
+
+
+def _mean_too(function: Any, name: str):
+    @numpy_names
+    def both(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+        spread = function(input, dim, unbiased, keepdim, correction=correction)
+        return spread, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+
+    both.__name__, both.__doc__ = name, f"`{function.__name__}` and the mean."
+    return both
+
+
+var_mean, std_mean = _mean_too(var, "var_mean"), _mean_too(std, "std_mean")
+
+
+@numpy_names
+def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
+    """(Σ |x|ᵖ)¹ᐟᵖ over `dim` or all elements; "fro" is 2, "nuc" the sum of the singular values.
+
+    inf and -inf give the largest and smallest |x|, 0 counts what is not 0. The gradient at zero is
+    zero.
     """
-    dim, keepdim = _named(dim, keepdim, **names)
-    return _extremum(x, dim, keepdim, ew.maximum, amax, argmax)
+    if p == "nuc":
+        from .factorize import svdvals
+
+        return sum_(svdvals(input), -1, keepdim)
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(f"norm: order {p!r} is not supported: use a number, 'fro' or 'nuc'")
+    floats_only(input, "norm")
+    if dtype is not None:
+        input = cast(input, dtype)
+    p = 2 if p in ("fro", None) else float(p)
+    if p == 0:
+        return sum_(ew.where(ew.eq(input, input), 1.0 * ew.ne(input, 0), input), dim, keepdim)
+    if p == 1:
+        return sum_(ew.abs(input), dim, keepdim)
+    if math.isinf(p):
+        if not raw(input).size and p > 0 and dim is None:
+            return sum_(input)
+        return (amax if p > 0 else amin)(ew.abs(input), dim, keepdim)
+    return Norm(dim=dim, keepdim=keepdim, p=p)(input)
 
 
-def min_(x, dim=None, keepdim=False, **names):
-    """The smallest element; with `dim` a tensor, values and indices; with a second tensor the
-    elementwise minimum.
+# extremes
+
+
+@numpy_names
+def amax(input, dim=None, keepdim=False):
+    return Amax(dim=dim, keepdim=keepdim)(input)
+
+
+@numpy_names
+def amin(input, dim=None, keepdim=False):
+    return Amin(dim=dim, keepdim=keepdim)(input)
+
+
+@numpy_names
+def aminmax(input, *, dim=None, keepdim=False):
+    return return_types.aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))
+
+
+@numpy_names
+def max_(input, dim=None, keepdim=False, *, other=None):
+    """The largest element; with `dim` values and indices; with a second tensor the elementwise
+    maximum.
     """
-    dim, keepdim = _named(dim, keepdim, **names)
-    return _extremum(x, dim, keepdim, ew.minimum, amin, argmin)
+    return _extremum("max", input, dim if other is None else other, keepdim)
 
 
-def _extremum(x, dim, keepdim, elementwise, reduce, arg):
+@numpy_names
+def min_(input, dim=None, keepdim=False, *, other=None):
+    """The smallest element; with `dim` values and indices; with a second tensor the elementwise
+    minimum.
+    """
+    return _extremum("min", input, dim if other is None else other, keepdim)
+
+
+def _extremum(name, input, dim, keepdim):
     if dim is None:
-        return reduce(x)
-    if isinstance(dim, Tensor):
-        return elementwise(x, dim)
-    indices = arg(x, dim, True)
+        return (amax if name == "max" else amin)(input)
+    if not isinstance(dim, int):
+        if isinstance(dim, (tuple, list, float, str)):
+            raise TypeError(f"{name} along {dim!r}: one dimension, or use amax and amin")
+        return (ew.maximum if name == "max" else ew.minimum)(input, dim)
+    indices = (argmax if name == "max" else argmin)(input, dim, True)
     # the gradient goes to the first of several equal elements, as in PyTorch
-    values = gather(x, dim, indices)
-    return ValuesIndices(
-        *((values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim)))
-    )
+    return picked(getattr(return_types, name), input, dim, indices, keepdim)
 
 
-def _constant_reduction(name: str):
-    def reduce(x, dim=None, keepdim=False, **names):
-        dim, keepdim = _named(dim, keepdim, **names)
-        array = raw(x)
+def picked(kind, input, dim, indices, keepdim):
+    """The elements at `indices`, one along `dim`, and the indices, in a tuple of the given kind."""
+    if not raw(input).ndim:
+        return kind(reshape(Gather(dim=0)(reshape(input, (1,)), reshape(indices, (1,))), ()),
+                    reshape(indices, ()))  # fmt: skip
+    values = Gather(dim=dim_of(input, dim), distinct=True)(input, indices)
+    return kind(*((values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim))))
+
+
+# constants to the tape
+
+
+def _arg(name: str):
+    @numpy_names
+    def arg(input, dim=None, keepdim=False):
+        x = raw(input)
         if dim is not None:
-            dims_of(dim, array.ndim)
-        if name.startswith("arg") and not array.size:
-            raise IndexError(f"{name} of an empty tensor, of shape {array.shape}")
-        result = getattr(array, name)(axis=dim, keepdims=keepdim)
-        return result if x is array else wrap(module_of(array).asarray(result))
+            dim = dim_of(input, dim)
+        if not (x.size if dim is None else (x.shape or (1,))[dim]):
+            raise IndexError(f"{name} of no elements: shape {x.shape} along {dim}")
+        if not x.ndim:
+            return constant(module_of(x).zeros((), np.int64), input)
+        return constant(getattr(x, name)(axis=dim, keepdims=keepdim), input)
 
-    reduce.__name__ = name
-    reduce.__doc__ = f"{name} along `dim`, or of the flattened tensor: a constant to the tape."
-    return reduce
-
-
-argmax, argmin = _constant_reduction("argmax"), _constant_reduction("argmin")
-all_, any_ = _constant_reduction("all"), _constant_reduction("any")
+    arg.__name__ = name
+    arg.__doc__ = f"{name} along `dim`, or of the flattened tensor: a constant to the tape."
+    return arg
 
 
-def logsumexp(x, dim, keepdim=False, **names):
-    dim, keepdim = _named(dim, keepdim, **names)
-    return LogSumExp(dim=dim, keepdim=keepdim)(x)
+def _quantifier(name: str):
+    @numpy_names
+    def quantifier(input, dim=None, keepdim=False):
+        x = raw(input)
+        dims = () if dim == () else dims_of(dim, x.ndim)
+        y = getattr(x != 0, name)(axis=dims, keepdims=keepdim)
+        return constant(y.astype(np.uint8) if x.dtype == np.uint8 else y, input)
+
+    quantifier.__name__ = name
+    quantifier.__doc__ = f"Whether {name} of the elements are not 0: a constant to the tape."
+    return quantifier
 
 
-def softmax(x, dim):
-    return Softmax(dim=dim)(x)
+argmax, argmin = _arg("argmax"), _arg("argmin")
+all_, any_ = _quantifier("all"), _quantifier("any")
 
 
-def log_softmax(x, dim):
-    return LogSoftmax(dim=dim)(x)
+@numpy_names
+def count_nonzero(input, dim=None):
+    return sum_(ew.ne(input, 0), dim)
+
+
+# exponentials
+
+
+@numpy_names
+def logsumexp(input, dim, keepdim=False):
+    return LogSumExp(dim=dim, keepdim=keepdim)(input)
+
+
+@numpy_names
+def softmax(input, dim, dtype=None):
+    if dtype is None:
+        floats_only(input, "softmax", NotImplementedError)
+    return typed(Softmax(dim=dim), input, dtype)
+
+
+@numpy_names
+def log_softmax(input, dim, dtype=None):
+    if dtype is None:
+        floats_only(input, "log_softmax", NotImplementedError)
+    return typed(LogSoftmax(dim=dim), input, dtype)
+
+
+@numpy_names
+def softmin(input, dim, dtype=None):
+    return softmax(ew.neg(input), dim, dtype)
 
 
 def sum_to(x, shape):
     return SumTo(shape=tuple(shape))(x)
-
-
-def norm(x):
-    """The Euclidean norm of all elements; its gradient at zero is zero, as in PyTorch."""
-    return Norm(dim=None, keepdim=False)(x)

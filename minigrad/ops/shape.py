@@ -1,18 +1,18 @@
-"""Ops that move or repeat elements and compute nothing."""
+"""Ops that look at elements in another shape or order, join and cut, and compute nothing."""
 
 from __future__ import annotations
 
 import math
+from operator import index as as_int
+from typing import Any
 
+from ..backend import is_array
+from ..dtypes import Size, dtype
 from ..op import Op, raw
+from ..tensor import Tensor
+from .indexing import Index, IndexAdd
+from .names import flat, numpy_names, several
 from .promotion import promoted
-
-
-def flat(arguments: tuple) -> tuple:
-    """`x.reshape(2, 3)` and `x.reshape((2, 3))` are the same call."""
-    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
-        return tuple(arguments[0])
-    return arguments
 
 
 class Reshape(Op):
@@ -22,10 +22,35 @@ class Reshape(Op):
 
     def forward(self, x):
         self.origin = x.shape
-        return x.reshape(self.shape)
+        y = x.reshape(self.shape)
+        if y.shape != self.shape and -1 not in self.shape:  # NumPy takes any negative size for -1
+            raise RuntimeError(f"shape {self.shape}: a size is at least 0, or -1 for the one left")
+        return y
 
     def backward(self, g, _y, _x):
         return reshape(g, self.origin)
+
+
+class View(Reshape):
+    """The same elements in another shape, never copied"""
+
+    def forward(self, x):
+        y = super().forward(x)
+        if not x.flags.c_contiguous and x.size and not self.backend.is_view(y, x):
+            raise RuntimeError(
+                f"no view of shape {self.shape} fits the strides of this tensor: "
+                "use reshape, which copies where it must, or contiguous() before"
+            )
+        return y
+
+
+class Reinterpret(Op):
+    """The same memory read as another dtype: no derivative"""
+
+    view = True
+
+    def forward(self, x):
+        return x.view(self.dtype)
 
 
 class Permute(Op):
@@ -56,16 +81,6 @@ class Expand(Op):
 
     def backward(self, g, _y, _x):
         return g
-
-
-class Flip(Op):
-    """The order reversed along `dims`"""
-
-    def forward(self, x):
-        return self.xp.flip(x, self.dims).copy()  # not a view, as in PyTorch
-
-    def backward(self, g, _y, _x):
-        return flip(g, self.dims)
 
 
 class Cat(Op):
@@ -103,11 +118,9 @@ class Split(Op):
                 f"sizes {self.sizes} do not add up to {x.shape[self.dim]}, "
                 f"the size of dimension {self.dim}"
             )
-        pieces, start = [], 0
+        pieces, start, lead = [], 0, (slice(None),) * (self.dim % x.ndim)
         for size in self.sizes:
-            cut = [slice(None)] * x.ndim
-            cut[self.dim] = slice(start, start + size)
-            pieces.append(x[tuple(cut)])
+            pieces.append(x[(*lead, slice(start, start + size))])
             start += size
         return tuple(pieces)
 
@@ -134,119 +147,426 @@ def checked_dim(dim: int, ndim: int) -> int:
         raise IndexError(
             f"dimension {dim} of a tensor with {ndim} dimensions: expected {-ndim} to {ndim - 1}"
         )
-    return dim % ndim
+    return as_int(dim) % ndim
 
 
-def _checked(x, dim: int, extra: int = 0) -> int:
-    return checked_dim(dim, raw(x).ndim + extra)
+def dim_of(x: Any, dim: int, extra: int = 0) -> int:
+    """`dim` of x, counted from 0; a 0-d tensor passes for one of one dimension, as in PyTorch."""
+    return checked_dim(dim, raw(x).ndim + extra or 1)
 
 
-def reshape(x, *shape):
-    return Reshape(shape=flat(shape))(x)
+def unique_dims(dims: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """`dims` counted from 0; RuntimeError where one is named twice."""
+    dims = tuple([checked_dim(dim, ndim or 1) for dim in dims])
+    if len(set(dims)) < len(dims):
+        raise RuntimeError(f"dimensions {dims}: each may appear once")
+    return dims
 
 
-view = reshape
-
-
-def permute(x, *dims):
-    dims = flat(dims)
-    return Permute(dims=tuple([_checked(x, dim) for dim in dims]))(x)
-
-
-def transpose(x, dim0, dim1):
-    dims = list(range(raw(x).ndim))
-    a, b = _checked(x, dim0), _checked(x, dim1)
-    dims[a], dims[b] = b, a
-    return permute(x, dims)
-
-
-def t(x):
-    """The transpose of a matrix; a vector or a scalar as it is."""
+def _dim_to_cut(x: Any, dim: int, name: str) -> int:
+    """`dim` of x, counted from 0; a 0-d tensor has none to cut."""
     ndim = raw(x).ndim
+    if not ndim:
+        raise RuntimeError(f"{name} of a 0-d tensor: expected at least 1 dimension")
+    return checked_dim(dim, ndim)
+
+
+# the same elements in another shape
+
+
+def reshape(input, *shape, **named):
+    """The same elements in another shape, a view where possible; one size may be -1."""
+    return Reshape(shape=tuple(named["shape"]) if named else flat(shape))(input)
+
+
+def view(input, *shape, **named):
+    """The same memory in another shape; RuntimeError where it would have to be copied.
+
+    With a dtype, the same memory read as that.
+    """
+    shape = named.get("shape", named.get("dtype", named.get("size"))) if named else flat(shape)
+    if isinstance(shape, dtype) or (len(shape) == 1 and isinstance(shape[0], dtype)):
+        target = (shape if isinstance(shape, dtype) else shape[0]).dtype
+        return input if raw(input).dtype == target else Reinterpret(dtype=target)(input)
+    return View(shape=tuple(shape))(input)
+
+
+def view_as(input, other):
+    return view(input, raw(other).shape)
+
+
+def reshape_as(input, other):
+    return reshape(input, raw(other).shape)
+
+
+def ravel(input):
+    return reshape(input, (-1,)) if raw(input).size else reshape(input, (0,))
+
+
+def flatten(input, start_dim=0, end_dim=-1):
+    shape = raw(input).shape
+    if not shape:
+        return reshape(input, (1,))
+    start, end = dim_of(input, start_dim), dim_of(input, end_dim)
+    if start > end:
+        raise RuntimeError(f"flatten from dimension {start} to {end}: the start is after the end")
+    return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+@numpy_names
+def unflatten(input, dim, sizes):
+    """Dimension `dim` in several of the given sizes, one of which may be -1."""
+    shape, dim, sizes = raw(input).shape, dim_of(input, dim), several(sizes)
+    rest = math.prod([n for n in sizes if n != -1])
+    fits = math.prod(sizes) == shape[dim] or (rest and sizes.count(-1) == 1)
+    if not sizes or not fits or shape[dim] % (rest or 1):
+        raise RuntimeError(
+            f"unflatten: sizes {sizes} do not multiply to {shape[dim]}, the size of dimension {dim}"
+        )
+    sizes = [shape[dim] // rest if n == -1 else n for n in sizes]
+    return reshape(input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
+
+
+@numpy_names
+def squeeze(input, dim=None):
+    """Without the dimensions of size 1: all of them, or those among `dim`."""
+    shape = raw(input).shape
+    dims = range(len(shape)) if dim is None else unique_dims(several(dim), len(shape))
+    keep = [n for i, n in enumerate(shape) if n != 1 or i not in dims]
+    return reshape(input, keep)
+
+
+@numpy_names
+def unsqueeze(input, dim):
+    shape = raw(input).shape
+    dim = checked_dim(dim, len(shape) + 1)
+    return reshape(input, (*shape[:dim], 1, *shape[dim:]))
+
+
+# dimensions in another order
+
+
+def permute(input, *dims, **named):
+    dims = tuple(named["dims"]) if named else flat(dims)
+    array = raw(input)
+    if len(dims) != array.ndim:
+        raise RuntimeError(f"permute to {dims} of a tensor with {array.ndim} dimensions: name each")
+    return Permute(dims=unique_dims(dims, array.ndim))(input)
+
+
+def transpose(input, dim0, dim1):
+    dims = list(range(raw(input).ndim))
+    a, b = dim_of(input, dim0), dim_of(input, dim1)
+    if dims:
+        dims[a], dims[b] = b, a
+    return Permute(dims=tuple(dims))(input)
+
+
+def swapaxes(input, axis0, axis1):
+    return transpose(input, axis0, axis1)
+
+
+swapdims = transpose
+
+
+def t(input):
+    """The transpose of a matrix; a vector or a scalar as it is."""
+    ndim = raw(input).ndim
     if ndim > 2:
         raise RuntimeError(
             f"t() takes at most 2 dimensions, got {ndim}: use transpose, permute or mT"
         )
-    return transpose(x, 0, 1) if ndim == 2 else x
+    return transpose(input, 0, 1) if ndim == 2 else input
 
 
-def expand(x, *shape):
-    return Expand(shape=flat(shape))(x)
+def movedim(input, source, destination):
+    """The dimensions `source` at the places `destination`, the others in their order."""
+    if isinstance(source, int) != isinstance(destination, int):
+        raise TypeError(f"movedim from {source} to {destination}: give two ints or two tuples")
+    ndim = raw(input).ndim
+    source = unique_dims(several(source), ndim)
+    destination = unique_dims(several(destination), ndim)
+    if len(source) != len(destination):
+        raise RuntimeError(f"movedim from {source} to {destination}: give as many of each")
+    rest = iter([i for i in range(ndim) if i not in source])
+    dims = [source[destination.index(i)] if i in destination else next(rest) for i in range(ndim)]
+    return permute(input, dims)
 
 
-broadcast_to = expand
+moveaxis = movedim
 
 
-def squeeze(x, dim=None):
-    """Without the dimensions of size 1: all of them, or `dim` if its size is 1."""
-    shape = raw(x).shape
-    if dim is None:
-        return reshape(x, [n for n in shape if n != 1])
-    dim = _checked(x, dim)
-    return reshape(x, shape[:dim] + shape[dim + 1 :]) if shape[dim] == 1 else x
+# broadcasting
 
 
-def unsqueeze(x, dim):
-    shape = raw(x).shape
-    dim = _checked(x, dim, extra=1)
-    return reshape(x, shape[:dim] + (1,) + shape[dim:])
+def expand(input, *size, **named):
+    size = tuple(named["size"]) if named else flat(size)
+    if len(size) < raw(input).ndim:
+        raise RuntimeError(
+            f"expand a tensor of shape {raw(input).shape} to {size}: give a size for each dimension"
+        )
+    return Expand(shape=size)(input)
 
 
-def flatten(x, start_dim=0, end_dim=-1):
-    shape = raw(x).shape
-    if not shape:
-        return reshape(x, (1,))
-    start, end = _checked(x, start_dim), _checked(x, end_dim)
-    if start > end:
-        raise RuntimeError(f"flatten from dimension {start} to {end}: the start is after the end")
-    return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+def expand_as(input, other):
+    return expand(input, raw(other).shape)
 
 
-def flip(x, *dims):
-    dims = flat(dims)
-    dims = dims if isinstance(dims, (tuple, list)) else (dims,)
-    return Flip(dims=tuple([_checked(x, dim) for dim in dims]))(x)
+def broadcast_to(input, size):
+    return expand(input, size)
 
 
-def cat(xs, dim=0):
-    """Arrays joined along `dim`; all other sizes must agree."""
-    xs = list(xs)
-    if not xs:
-        raise ValueError("cat of an empty list: expected at least one tensor")
-    return Cat(dim=dim)(*xs)
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that operands of these shapes have together; RuntimeError where there is none."""
+    shapes = [several(shape) for shape in shapes]
+    ndim = max(map(len, shapes), default=0)
+    padded = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]
+    result = []
+    for i, sizes in enumerate(zip(*padded)):
+        found = {n for n in sizes if n != 1} or {1}
+        if len(found) > 1 or min(found) < 0:
+            raise RuntimeError(f"shapes {shapes} do not broadcast: sizes {sizes} at dimension {i}")
+        result += found
+    return Size(result)
 
 
-def stack(xs, dim=0):
-    """Arrays of one shape joined along a new dimension `dim`."""
-    xs = list(xs)
-    if not xs:
-        raise RuntimeError("stack of an empty list: expected at least one tensor")
-    return Stack(dim=dim)(*xs)
+def broadcast_tensors(*tensors):
+    tensors = flat(tensors)
+    shape = broadcast_shapes(*[raw(x).shape for x in tensors])
+    return tuple([expand(x, shape) for x in tensors])
 
 
-def split(x, size, dim=0):
-    """Pieces of `size` along `dim` (the last may be smaller), or of each size in a list."""
-    dim = _checked(x, dim)
-    total = raw(x).shape[dim]
+def _at_least(ndim: int, *tensors):
+    def one(x):
+        shape = raw(x).shape
+        missing = ndim - len(shape)
+        if missing <= 0:
+            return x
+        # as NumPy has it, a row (1, N, 1) in three dimensions
+        trailing = 1 if ndim == 3 and shape else 0
+        return reshape(x, ((1,) * (missing - trailing) + shape + (1,) * trailing))
+
+    many = len(tensors) != 1 or isinstance(tensors[0], (tuple, list))
+    return tuple([one(x) for x in flat(tensors)]) if many else one(tensors[0])
+
+
+def atleast_1d(*tensors):
+    return _at_least(1, *tensors)
+
+
+def atleast_2d(*tensors):
+    return _at_least(2, *tensors)
+
+
+def atleast_3d(*tensors):
+    return _at_least(3, *tensors)
+
+
+# joined
+
+
+def _listed(tensors: Any, name: str, error: type = RuntimeError) -> list:
+    """Tensors as a list; TypeError for what is no list, `error` for none."""
+    if not isinstance(tensors, (list, tuple)):
+        if isinstance(tensors, Tensor) or is_array(tensors) or not hasattr(tensors, "__iter__"):
+            raise TypeError(f"{name} takes a tuple or list of tensors, not a {type(tensors)}")
+        tensors = list(tensors)
+    if not tensors:
+        raise error(f"{name} of an empty list: expected at least one tensor")
+    return tensors
+
+
+@numpy_names
+def cat(tensors, dim=0):
+    """Tensors joined along `dim`; all other sizes must agree. Empty vectors are left out."""
+    tensors = _listed(tensors, "cat", ValueError)
+    try:
+        ndims = {x.ndim for x in tensors}
+    except AttributeError:
+        raise TypeError(f"cat takes tensors, got {[type(x).__name__ for x in tensors]}") from None
+    if 0 in ndims:
+        raise RuntimeError("cat of a 0-d tensor: it has no dimension to join, use stack")
+    if len(ndims) > 1:
+        tensors = [x for x in tensors if raw(x).shape != (0,)]
+    return Cat(dim=checked_dim(dim, max(ndims)))(*tensors)
+
+
+concat = concatenate = cat
+
+
+@numpy_names
+def stack(tensors, dim=0):
+    """Tensors of one shape joined along a new dimension `dim`."""
+    tensors = _listed(tensors, "stack")
+    return Stack(dim=dim_of(tensors[0], dim, extra=1))(*tensors)
+
+
+def hstack(tensors):
+    """Joined along the second dimension, vectors along their only one."""
+    tensors = [atleast_1d(x) for x in _listed(tensors, "hstack")]
+    return cat(tensors, 0 if raw(tensors[0]).ndim == 1 else 1)
+
+
+def vstack(tensors):
+    """Rows, matrices and more joined along the first dimension."""
+    return cat([atleast_2d(x) for x in _listed(tensors, "vstack")], 0)
+
+
+row_stack = vstack
+
+
+def dstack(tensors):
+    """Joined along the third dimension."""
+    return cat([atleast_3d(x) for x in _listed(tensors, "dstack")], 2)
+
+
+def column_stack(tensors):
+    """Joined along the second dimension, vectors as columns."""
+    tensors = [
+        reshape(x, (raw(x).size, 1)) if raw(x).ndim < 2 else x
+        for x in _listed(tensors, "column_stack")
+    ]
+    return cat(tensors, 1)
+
+
+def block_diag(*tensors):
+    """Matrices along the diagonal of one, zeros elsewhere."""
+    blocks = [atleast_2d(x) for x in tensors]
+    width = sum(raw(x).shape[1] for x in blocks)
+    rows, start = [], 0
+    for block in blocks:
+        height, n = raw(block).shape
+        rows.append(paste(block, (slice(None), slice(start, start + n)), (height, width)))
+        start += n
+    return cat(rows, 0)
+
+
+# taken apart
+
+
+@numpy_names
+def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
+    """Pieces of one size along `dim` (the last may be smaller), or of each size in a list."""
+    size = split_size_or_sections if split_size is None else split_size
+    dim = _dim_to_cut(tensor, dim, "split")
+    total = raw(tensor).shape[dim]
     if isinstance(size, (tuple, list)):
-        return Split(sizes=list(size), dim=dim)(x)
-    if size < 1:
+        if min(size, default=0) < 0:
+            raise RuntimeError(f"split into pieces of {size}: no size can be negative")
+        return Split(sizes=list(size), dim=dim)(tensor)
+    if size < 1 and (size < 0 or total):
         raise RuntimeError(f"split into pieces of {size}: expected a size of at least 1")
-    sizes = [min(size, total - start) for start in range(0, total, size)] or [0]
-    return Split(sizes=sizes, dim=dim)(x)
+    sizes = [min(size, total - start) for start in range(0, total, size or 1)] or [0]
+    return Split(sizes=sizes, dim=dim)(tensor)
 
 
-def chunk(x, chunks, dim=0):
+@numpy_names
+def split_with_sizes(input, split_sizes, dim=0):
+    return split(input, list(split_sizes), dim)
+
+
+@numpy_names
+def chunk(input, chunks, dim=0):
     """At most `chunks` pieces of equal size along `dim`; the last may be smaller."""
     if chunks < 1:
         raise RuntimeError(f"chunk into {chunks} pieces: expected at least 1")
-    total = raw(x).shape[_checked(x, dim)]
-    return split(x, max(1, -(-total // chunks)), dim)
+    total = raw(input).shape[_dim_to_cut(input, dim, "chunk")]
+    return split(input, max(1, -(-total // chunks)), dim)
 
 
-def unbind(x, dim=0):
+@numpy_names
+def tensor_split(input, indices_or_sections=None, dim=0, *, sections=None, indices=None):
+    """That many pieces along `dim` of sizes that differ by 1 at most, or cuts before each index."""
+    given = next(v for v in (indices_or_sections, sections, indices) if v is not None)
+    dim = _dim_to_cut(input, dim, "tensor_split")
+    total = raw(input).shape[dim]
+    if isinstance(given, Tensor):
+        given = given.tolist()
+    if isinstance(given, (tuple, list)):
+        cuts = [0, *[min(max(i + total if i < 0 else i, 0), total) for i in given], total]
+        return tuple([narrow(input, dim, a, max(b - a, 0)) for a, b in zip(cuts, cuts[1:])])
+    if given < 1:
+        raise RuntimeError(f"tensor_split into {given} pieces: expected at least 1")
+    small, larger = divmod(total, given)
+    return split(input, [small + (i < larger) for i in range(given)], dim)
+
+
+def _split_along(name: str, dim: int, at_least: int):
+    def function(input, indices_or_sections):
+        x = raw(input)
+        along = 0 if name == "hsplit" and x.ndim == 1 else dim
+        if x.ndim < at_least:
+            raise RuntimeError(f"{name} needs {at_least} dimensions at least, got {x.ndim}")
+        if isinstance(indices_or_sections, int) and (
+            indices_or_sections < 1 or x.shape[along] % indices_or_sections
+        ):
+            raise RuntimeError(
+                f"{name}: size {x.shape[along]} does not divide into {indices_or_sections} pieces"
+            )
+        return tensor_split(input, indices_or_sections, along)
+
+    function.__name__ = name
+    function.__doc__ = f"Equal pieces along dimension {dim}, or cuts before each index."
+    return function
+
+
+hsplit = _split_along("hsplit", 1, 1)
+vsplit = _split_along("vsplit", 0, 2)
+dsplit = _split_along("dsplit", 2, 3)
+
+
+@numpy_names
+def unbind(input, dim=0):
     """The slices along `dim`, without it."""
-    if not raw(x).ndim:
-        raise TypeError("iteration over a 0-d tensor")
-    dim = _checked(x, dim)
-    return Unbind(dim=dim)(x) if raw(x).shape[dim] else ()
+    x = raw(input)
+    if not x.ndim:
+        raise IndexError("unbind of a 0-d tensor: it has no dimension")
+    dim = checked_dim(dim, x.ndim)
+    return Unbind(dim=dim)(input) if x.shape[dim] else ()
+
+
+def cut(input, index):
+    """A view by an index of slices and integers."""
+    return Index(index=(*index, ...))(input)
+
+
+def paste(input, index, shape):
+    """Zeros of `shape` with the input at an index of slices and integers."""
+    return IndexAdd(index=(*index, ...), shape=tuple(shape))(input)
+
+
+@numpy_names
+def narrow(input, dim, start, length):
+    """The `length` elements from `start` on along `dim`."""
+    dim = _dim_to_cut(input, dim, "narrow")
+    size, place = raw(input).shape[dim], raw(start)
+    if is_array(place) and (place.ndim or place.dtype.kind not in "iu"):
+        raise RuntimeError(f"narrow: start is an integer, not {place.dtype} of {place.shape}")
+    start = int(place)
+    if not -size <= start <= size:
+        raise IndexError(f"narrow: start {start} is outside {-size} to {size}")
+    start += size if start < 0 else 0
+    if length < 0 or start + length > size:
+        raise RuntimeError(f"narrow: {length} elements from {start} of {size} along {dim}")
+    return cut(input, (slice(None),) * dim + (slice(start, start + length),))
+
+
+@numpy_names
+def select(input, dim, index):
+    """The slice at `index` along `dim`, without it."""
+    x = raw(input)
+    if not x.ndim:
+        raise IndexError("select of a 0-d tensor: use item()")
+    dim = checked_dim(dim, x.ndim)
+    if not -x.shape[dim] <= index < x.shape[dim]:
+        raise IndexError(f"select: index {index} of {x.shape[dim]} along dimension {dim}")
+    return cut(input, (slice(None),) * dim + (int(index),))
+
+
+def numel(input) -> int:
+    """How many elements there are."""
+    return raw(input).size
+
+
+def is_same_size(input, other) -> bool:
+    return raw(input).shape == raw(other).shape
