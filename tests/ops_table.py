@@ -316,7 +316,7 @@ for source, target in [
 ]:
     row("reshape", lambda x, s=target: x.reshape(s), source, args=(target,))
 row("reshape", lambda x: x.reshape(3, 2), WIDE, op=lambda x: x.reshape(3, 2), tag="spread")
-row("view", lambda x: x.reshape(3, 2), WIDE, op=lambda x: x.view(3, 2))
+row("view", lambda x: x.reshape(3, 2), WIDE, op=lambda x: x.contiguous().view(3, 2))
 for dims in [(1, 2, 0), (2, 0, 1), (0, -1, 1)]:
     row("permute", lambda x, d=dims: x.transpose(d), (2, 3, 4), args=(dims,))
 row("permute", lambda x: x.T, WIDE, op=lambda x: x.permute(1, 0), tag="spread")

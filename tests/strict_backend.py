@@ -1,6 +1,7 @@
 """A stand-in for a GPU backend that is stricter than CuPy: what passes on it is clean of NumPy."""
 
 import operator
+import types
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def wrap(x):
         x = np.asarray(x)
     if isinstance(x, np.ndarray):
         return StrictArray(x)
-    return tuple([wrap(part) for part in x]) if type(x) is tuple else x
+    return tuple([wrap(part) for part in x]) if isinstance(x, tuple) else x
 
 
 def called(function, args, kwargs):
@@ -200,10 +201,15 @@ class _Module:
 
     ndarray = StrictArray
 
+    def __init__(self, module=np):
+        self.module = module
+
     def __getattr__(self, name):
-        found = getattr(np, name)
+        found = getattr(self.module, name)
         if name in _FUNCTIONS_ON_THE_HOST:
             raise AttributeError(f"the strict backend has no {name}")
+        if isinstance(found, types.ModuleType):
+            return _Module(found)  # linalg
         if isinstance(found, type) or not callable(found):
             return found  # dtypes, pi, newaxis
         return _Function(found)

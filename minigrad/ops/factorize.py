@@ -44,7 +44,8 @@ class Det(Op):
         return self.xp.linalg.det(x)
 
     def backward(self, g, y, x):
-        return reshape(g * y, (*raw(g).shape, 1, 1)) * mT(inv(x))
+        shape = (*raw(g).shape, 1, 1)
+        return reshape(g, shape) * reshape(y, shape) * mT(inv(x))
 
 
 class LogDet(Op):

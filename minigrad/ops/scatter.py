@@ -15,8 +15,7 @@ from .convert import cast, clone
 from .elementwise import eq, maximum, ne, where
 from .indexing import Pick, Put
 from .names import numpy_names
-from .shape import broadcast_shapes, checked_dim, cut, dim_of, expand, reshape, select
-from .writing import write
+from .shape import broadcast_shapes, checked_dim, cut, dim_of, expand, paste, reshape
 
 
 class Gather(Op):
@@ -376,8 +375,9 @@ def index_fill(input, dim, index, value):
         raise RuntimeError(f"index_fill: one value, not a tensor of shape {raw(value).shape}")
     x, dim, ids, _ = _slices(input, dim, index, None, "index_fill", IndexError, wraps=True)
     array = raw(x)
-    marked = module_of(array).zeros(array.shape[dim], bool)
-    marked[raw(ids)] = True  # where an index occurs twice it fills once, also on the way back
+    xp, n = module_of(array), array.shape[dim]
+    # where an index occurs twice it fills once, also on the way back
+    marked = xp.isin(xp.arange(n), raw(ids) % max(n, 1))
     y = where(marked.reshape([-1 if d == dim else 1 for d in range(array.ndim)]), value, x)
     return reshape(y if raw(y).dtype == array.dtype else cast(y, array.dtype), raw(input).shape)
 
@@ -424,31 +424,31 @@ def masked_scatter(input, mask, source):
     return where(flags, pick(reshape(source, (s.size,)), 0, nth), expand(input, shape))
 
 
-def written(input, place, src, name):
-    """A copy with `src` written where `place` shows it; the shape must be that of the region."""
-    if isinstance(src, Tensor) and not isinstance(input, Tensor):
-        input = wrap(input)
-    y = clone(input)
-    part = place(y)
-    if raw(part).shape != raw(src).shape:
-        raise RuntimeError(
-            f"{name}: src of shape {raw(src).shape} for a region of shape {raw(part).shape}"
-        )
-    if isinstance(y, Tensor):
-        write(part, part.array[...], src)
-    else:
-        part[...] = src
-    return y
+def written(input, src, view, adjoint, name):
+    """The input with `src` in the region that `view` shows, whose adjoint puts it there."""
+    region, values = raw(view(input)), raw(src)
+    if region.shape != values.shape:
+        raise RuntimeError(f"{name}: src {values.shape} for a region of shape {region.shape}")
+    mask = adjoint(module_of(values).ones(values.shape, bool))
+    return where(mask, adjoint(src), input)
 
 
 @numpy_names
 def select_scatter(input, src, dim, index):
     """The input with src as its slice `index` along `dim`."""
-    return written(input, lambda x: select(x, dim, index), src, "select_scatter")
+    dim, size = dim_of(input, dim), raw(input).shape
+    if not -size[dim] <= index < size[dim]:
+        raise IndexError(f"select_scatter: index {index} of {size[dim]} along dimension {dim}")
+    return _written_cut(input, src, (slice(None),) * dim + (int(index),), "select_scatter")
 
 
 @numpy_names
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """The input with src as its slices start:end:step along `dim`."""
     index = (slice(None),) * dim_of(input, dim) + (slice(start, end, step),)
-    return written(input, lambda x: cut(x, index), src, "slice_scatter")
+    return _written_cut(input, src, index, "slice_scatter")
+
+
+def _written_cut(input, src, index, name):
+    shape = raw(input).shape
+    return written(input, src, lambda x: cut(x, index), lambda x: paste(x, index, shape), name)

@@ -205,9 +205,9 @@ def _quantile(name, input, q, dim, keepdim, interpolation):
     low = xp.floor(rank).astype(np.int64)
     high = xp.minimum(low + 1, last)
     a, b = Gather(dim=-1)(ranks, low), Gather(dim=-1)(ranks, high)
-    part = rank - low
+    part = rank - low.astype(x.dtype)
     if interpolation == "linear" and isinstance(q, Tensor):
-        part = reshape(q, (shares.size,)) * last.astype(x.dtype) - low
+        part = reshape(q, (shares.size,)) * last.astype(x.dtype) - low.astype(x.dtype)
     y = a + (b - a) * part
     if name == "quantile":
         y = ew.where(bad > 0, float("nan"), y)

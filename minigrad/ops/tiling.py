@@ -334,4 +334,13 @@ def diagflat(input, offset=0):
 @numpy_names
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     """The input with src as its diagonal."""
-    return written(input, lambda x: diagonal(x, offset, dim1, dim2), src, "diagonal_scatter")
+    a, b = _offset_dims(input, dim1, dim2)
+    place = dict(offset=offset, dim1=a, dim2=b)
+    shape = raw(input).shape
+    return written(
+        input,
+        src,
+        Diagonal(**place),
+        lambda x: OnDiagonal(shape=shape, **place)(x),
+        "diagonal_scatter",
+    )
