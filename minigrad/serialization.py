@@ -28,7 +28,8 @@ import numpy as np
 from . import dtypes
 from .backend import is_array, to_numpy
 from .nn import Buffer, Parameter
-from .tensor import Tensor, rebuild, wrap
+from .methods import rebuild
+from .tensor import Tensor, wrap
 
 
 @contextlib.contextmanager
