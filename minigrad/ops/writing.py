@@ -190,6 +190,21 @@ def in_place(function: Any) -> Any:
     return twin
 
 
+def reshaped(function: Any) -> Any:
+    """The in-place twin of a view op: the tensor itself gets another shape over the same memory."""
+
+    def twin(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if is_recording() and self.requires_grad:
+            check_writable(self)
+        y = function(self, *args, **kwargs)
+        self.array, self.creator, self.tracked = y.array, y.creator or self.creator, y.tracked
+        return self
+
+    twin.__name__ = twin.__qualname__ = f"{function.__name__}_"
+    twin.__doc__ = f"{function.__name__} in place."
+    return twin
+
+
 def region_of(base: Tensor, array: Any) -> Tensor:
     """The view `array` of the base's memory as a Tensor that stands behind the base."""
     view = Region(place=place_of(base.array, array))(base)
