@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from strict_backend import STRICT
 
 import minigrad as mg
 from minigrad import nn, optim
@@ -226,6 +227,27 @@ def test_the_first_step_of_adam_is_the_learning_rate():
     p = nn.Parameter(mg.zeros(3, dtype="float64"))
     run(optim.Adam([p], lr=0.01), [p], [[np.array([1e-3, -7.0, 1e5])]])
     np.testing.assert_allclose(p.detach().numpy(), [-0.01, 0.01, -0.01], rtol=1e-4)
+
+
+@pytest.mark.parametrize("rule, formula, options", RULES, ids=RULE_IDS)
+def test_the_rule_on_another_backend(rule, formula, options):
+    """One that never turns its arrays into NumPy's; the counts of steps stay on the host."""
+    params, steps = parameters(), gradients(6)
+    expected = run(rule(params, **options), params, steps)
+    params = [nn.Parameter(p.detach().to("strict")) for p in parameters()]
+    optimizer = rule(params, **options)
+    downloads = STRICT.downloads
+    for gs in steps:
+        for p, g in zip(params, gs):
+            p.grad = mg.tensor(g).to("strict")
+        optimizer.step()
+    assert STRICT.downloads == downloads
+    again = rule(params)
+    again.load_state_dict(optimizer.state_dict())
+    for p, e in zip(params, expected):
+        np.testing.assert_allclose(p.to_numpy(), e, rtol=1e-12)
+        for name, value in again.state.get(p, {}).items():
+            assert value.device == ("strict" if name in rule.arrays else "cpu")
 
 
 @pytest.mark.parametrize("rule, formula, options", RULES, ids=RULE_IDS)
@@ -593,6 +615,27 @@ def test_lbfgs_in_a_valley():
     np.testing.assert_allclose(p.detach().numpy(), [1, 1], atol=1e-5)
 
 
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_lbfgs_on_another_backend(search):
+    ends = []
+    for device in ("cpu", "strict"):
+        a = mg.tensor(np.diag([1.0, 3.0, 10.0])).to(device)
+        x = nn.Parameter(mg.tensor(np.array([1.0, -2.0, 0.5])).to(device))
+        optimizer = optim.LBFGS([x], max_iter=5, line_search_fn=search)
+
+        def closure(x=x, a=a, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = (x @ a @ x).tanh()
+            loss.backward()
+            return loss
+
+        for _ in range(2):
+            optimizer.step(closure)
+            optimizer.load_state_dict(optimizer.state_dict())
+        ends.append(x.to_numpy())
+    np.testing.assert_allclose(*ends, rtol=1e-9, atol=1e-12)
+
+
 def test_lbfgs_counts_a_parameter_without_gradient_as_flat():
     x, unused = nn.Parameter(mg.tensor([3.0, 4.0])), nn.Parameter(mg.ones(2))
     optimizer = optim.LBFGS([unused, x], lr=0.5)
@@ -728,6 +771,39 @@ def test_an_optimizer_of_your_own():
     again.load_state_dict(optimizer.state_dict())
     assert again.state[p]["count"] == 1 and again.state[p]["rows"].shape == (7,)
     assert again.param_groups[0]["extra"] == 1 and again.param_groups[0]["lr"] == 0.5
+
+
+def test_an_optimizer_around_another():
+    """As published programs write it: without the constructor of the base."""
+
+    class Twice(optim.Optimizer):
+        def __init__(self, inner):
+            self.inner, self.param_groups, self.state = inner, inner.param_groups, inner.state
+
+        def step(self, closure=None):
+            self.inner.step(closure)
+            return self.inner.step()
+
+    p = nn.Parameter(mg.tensor([1.0]))
+    optimizer = Twice(optim.SGD([p], lr=0.5))
+    scheduler = optim.lr_scheduler.StepLR(optimizer, 1)
+    p.sum().backward()
+    optimizer.step()
+    scheduler.step()
+    assert p.item() == 0 and optimizer.param_groups[0]["lr"] == 0.05
+    optimizer.zero_grad()
+    assert p.grad is None
+
+
+def test_a_rate_of_numpy_keeps_float32():
+    for rule in (optim.SGD, optim.Adam, optim.Rprop):
+        p = nn.Parameter(mg.ones(2))
+        optimizer = rule([p], lr=np.float64(0.1))
+        p.sum().backward()
+        optimizer.step()
+        assert p.dtype == "float32" and {t.dtype.name for t in optimizer.state[p].values()} <= {
+            "float32"
+        }
 
 
 def test_hooks():

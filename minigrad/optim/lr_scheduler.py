@@ -776,6 +776,8 @@ def _stored(value: Any) -> Any:
         return None
     if isinstance(value, (list, tuple)):
         return [_stored(part) for part in value]
+    if isinstance(value, Counter):
+        return dict(value)
     return dict(vars(value)) if callable(value) else value
 
 
@@ -786,6 +788,8 @@ def _restored(own: Any, saved: Any) -> Any:
     if callable(own):
         vars(own).update(saved or {})
         return own
+    if isinstance(own, Counter):
+        return Counter({int(key): n for key, n in saved.items()})
     if isinstance(own, (list, tuple)) and len(own) == len(saved):
         return [_restored(*pair) for pair in zip(own, saved)]
     return saved

@@ -35,7 +35,7 @@ def _or(result: Any, otherwise: Any) -> Any:
 def _hooked(step: Callable) -> Callable:
     @functools.wraps(step)
     def with_hooks(self, *args, **kwargs):
-        for hook in list(self._hooks["step_pre"].values()):
+        for hook in self._registered("step_pre"):
             given = _or(hook(self, args, kwargs), (args, kwargs))
             if not isinstance(given, tuple) or len(given) != 2:
                 raise RuntimeError(
@@ -45,7 +45,7 @@ def _hooked(step: Callable) -> Callable:
         result = step(self, *args, **kwargs)
         if "_opt_called" in vars(self):
             self._opt_called = True  # a schedule wants to know
-        for hook in list(self._hooks["step_post"].values()):
+        for hook in self._registered("step_post"):
             hook(self, args, kwargs)
         return result
 
@@ -155,7 +155,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """State and options with the parameters by number; the Tensors are the optimizer's own."""
-        for hook in self._hooks["state_dict_pre"].values():
+        for hook in self._registered("state_dict_pre"):
             hook(self)
         params = [p for group in self.param_groups for p in group["params"]]
         numbers: dict[int, int] = {}
@@ -167,7 +167,7 @@ class Optimizer:
             groups.append({**options, "params": [numbers[id(p)] for p in group["params"]]})
         state = {numbers.get(id(key), key): values for key, values in self.state.items()}
         result = {"state": state, "param_groups": groups}
-        for hook in self._hooks["state_dict_post"].values():
+        for hook in self._registered("state_dict_post"):
             result = _or(hook(self, result), result)
         return result
 
@@ -178,7 +178,7 @@ class Optimizer:
         where sizes differ; then nothing has changed.
         """
         state_dict = dict(state_dict)
-        for hook in self._hooks["load_pre"].values():
+        for hook in self._registered("load_pre"):
             state_dict = _or(hook(self, state_dict), state_dict)
         saved = state_dict["param_groups"]
         sizes = [len(g["params"]) for g in saved]
@@ -201,7 +201,7 @@ class Optimizer:
             for group, new in zip(self.param_groups, saved)
         ]
         self.__setstate__({"state": state, "param_groups": groups})
-        for hook in self._hooks["load_post"].values():
+        for hook in self._registered("load_post"):
             hook(self)
 
     def _loaded(self, p: Tensor, name: str, value: Any) -> Any:
@@ -235,6 +235,10 @@ class Optimizer:
         vars(self).setdefault("_hooks", {kind: Hooks() for kind in _HOOKS})
 
     # hooks
+
+    def _registered(self, kind: str) -> list[Callable]:
+        # wrappers of optimizers are often written without a call of super().__init__()
+        return list(vars(self).get("_hooks", {}).get(kind, {}).values())
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """hook(optimizer, args, kwargs) before every step; may return new (args, kwargs)."""
@@ -354,7 +358,7 @@ def options(arguments: dict[str, Any]) -> dict[str, Any]:
 def number(value: Any, name: str = "this option") -> float:
     """A number that may have been given as a Tensor of one element."""
     if not isinstance(value, Tensor):
-        return value
+        return float(value)  # of NumPy's float64, too, which would widen float32 arrays
     if value.array.size != 1:
         raise ValueError(f"{name} is a Tensor of shape {tuple(value.shape)}, expected one element")
     return value.item()
