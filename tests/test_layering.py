@@ -18,6 +18,7 @@ ROOMS = {
     "ops": {"backend", "op", "tensor"},
     "engine": {"backend", "op", "ops", "tensor"},
     "fused": {"backend", "op", "ops", "tensor", "engine"},
+    "linalg": {"ops"},
     "autograd": {"engine", "op"},
     "nn": {"backend", "op", "ops", "tensor", "engine", "fused"},
     "utils": {"backend", "op", "ops", "tensor", "engine", "fused", "nn"},
