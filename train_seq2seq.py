@@ -198,9 +198,7 @@ def train(
                 step += 1
                 optimizer.zero_grad()
                 loss = backward_in_windows(model, batch, args.bptt)
-                norm = nn.utils.clip_grad_norm_(
-                    model.parameters(), args.clip_norm, error_if_nonfinite=False
-                )
+                norm = float(nn.utils.clip_grad_norm_(model.parameters(), args.clip_norm))
                 if not math.isfinite(norm):
                     diverged(f"the gradient's norm is {norm} at step {step}", epoch, run)
                 optimizer.step()

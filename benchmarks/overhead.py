@@ -57,7 +57,7 @@ PROGRAMS = {"chain": (chain, 3), "products": (products, 3), "views": (views, 5)}
 def minigrad_run(program: Callable, x: np.ndarray, a: np.ndarray):
     import minigrad as mg
 
-    x, a = mg.tensor(x, requires_grad=True), mg.tensor(a, requires_grad=True)
+    x, a = (mg.from_numpy(v).requires_grad_() for v in (x, a))
 
     def forward() -> Any:
         return program(x, a, mg.tanh, mg.matmul).sum()

@@ -39,6 +39,15 @@ from .op import Op
 from .ops import *  # noqa: F403
 from .printing import get_printoptions, printoptions, set_printoptions
 from .tensor import Tensor
-from . import autograd, distributions, fused, nn, optim, serialization, testing, utils  # built on all of the above
+from . import (
+    autograd,
+    distributions,
+    fused,
+    nn,
+    optim,
+    serialization,
+    testing,
+    utils,
+)  # built on all of the above
 
 __version__ = "0.1.0"

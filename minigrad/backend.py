@@ -8,10 +8,13 @@ nothing imports it before a GPU is asked for.
 from __future__ import annotations
 
 import importlib.util
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from .dtypes import device
 
 
 class Backend:
@@ -22,9 +25,10 @@ class Backend:
     `register_backend` makes it known.
     """
 
-    device = "cpu"
+    device = device("cpu")
     xp: Any = np
     array_type: type = np.ndarray
+    dlpack_kind = 1  # DLPack's number of the device
 
     def why_unavailable(self) -> str | None:
         """None when the backend can compute, else the reason, in words for the user."""
@@ -74,9 +78,11 @@ class Backend:
 class CuPyBackend(Backend):
     """CuPy on NVIDIA GPU number `index`, which becomes CuPy's current device: one GPU a process."""
 
+    dlpack_kind = 2
+
     def __init__(self, index: int = 0):
         self.index = index
-        self.device = f"cuda:{index}" if index else "cuda"
+        self.device = device(f"cuda:{index}")
         self.xp = None
         try:
             self.reason = self.detect()
@@ -116,6 +122,7 @@ class CuPyBackend(Backend):
         return self.array_type(shape, flat.dtype, flat.data + offset, strides)
 
 
+_default: ContextVar[str] = ContextVar("default_device", default="cpu")
 CPU = Backend()
 _BACKENDS: dict[str, Backend] = {"cpu": CPU}
 _BY_TYPE: dict[type, Backend] = {np.ndarray: CPU}
@@ -127,13 +134,14 @@ def register_backend(backend: Backend) -> None:
     _BY_TYPE[backend.array_type] = backend
 
 
-def backend_for(device: str | None) -> Backend:
-    """The backend of a device name; None means "cpu", and only "auto" falls back to the CPU.
+def backend_for(device: Any) -> Backend:
+    """The backend of a device name; None means the default device, and only "auto" falls back to the
+    CPU.
 
-    Raises ValueError for an unknown name and RuntimeError, with the reason, for a device that
-    cannot be used.
+    Raises RuntimeError for an unknown name, and, with the reason, for a device that cannot be used.
     """
-    name = "cpu" if device is None else str(device)
+    name = str(_default.get() if device is None else device)
+    name = f"cuda:{name}" if name.isdecimal() else name  # PyTorch's short form
     if name == "auto":
         cuda = _cuda("cuda")
         return CPU if cuda.why_unavailable() else cuda
@@ -147,7 +155,7 @@ def backend_for(device: str | None) -> Backend:
 def _cuda(name: str) -> Backend:
     kind, _, number = name.partition(":")
     if kind != "cuda" or (":" in name and not number.isdecimal()):
-        raise ValueError(
+        raise RuntimeError(
             f"unknown device {name!r}; known: {', '.join(_BACKENDS)}, cuda, cuda:N, auto"
         )
     index = int(number or 0)
@@ -160,6 +168,21 @@ def _cuda(name: str) -> Backend:
     if backend.why_unavailable() is None:
         register_backend(backend)
     return backend
+
+
+def get_default_device() -> device:
+    """Where new tensors are made when no device is named."""
+    return device(_default.get())
+
+
+def set_default_device(device: Any) -> None:
+    """Make new tensors of this thread or task on `device`. Raises RuntimeError if it cannot be used."""
+    _default.set(backend_for("cpu" if device is None else device).device)
+
+
+def backends() -> list[Backend]:
+    """The backends in use."""
+    return list(_BACKENDS.values())
 
 
 def backend_of(*arrays: Any) -> Backend:

@@ -362,9 +362,7 @@ class Contribution:
         self.shape = tuple(g.shape)
         extra = len(self.shape) - len(shape)
         self.summed = tuple(
-            i
-            for i, n in enumerate(self.shape)
-            if i < extra or (shape[i - extra] == 1 and n != 1)
+            i for i, n in enumerate(self.shape) if i < extra or (shape[i - extra] == 1 and n != 1)
         )
         self.grad = to_numpy(ops.sum_to(g, shape) if self.shape != shape else g)
         self.norm = float(np.linalg.norm(self.grad))

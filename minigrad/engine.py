@@ -1,5 +1,4 @@
-"""Reverse mode: the tape and the vector-Jacobian product. `grad` and `backward`, the public face, are
-in `autograd.py`.
+"""Reverse mode: the tape and the vector-Jacobian product. `autograd` is its public face.
 
 Ops number themselves as they are created, so the tape needs no sorting algorithm beyond "latest
 first", and nothing here is recursive. Gradients live in a table keyed by slot, (op, output index)
@@ -8,7 +7,6 @@ or (leaf, 0).
 
 from __future__ import annotations
 
-import weakref
 from operator import attrgetter
 from typing import Any, Iterable, Sequence
 
@@ -170,13 +168,6 @@ def vjp(
                 table[slot] = grads.hooked(*slot, table[slot])
                 owned.discard(slot)
     return grads
-
-
-def retain_grad(x: Tensor) -> None:
-    """Have the walks put the gradient of a computed tensor into its `.grad`."""
-    op, index = x.creator
-    op.hooks, op.retained = op.hooks or {}, op.retained or {}
-    op.retained[index] = weakref.ref(x)  # the node must not hold its output
 
 
 def as_tensor(g: Any) -> Tensor:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+import weakref
+from typing import Any, Callable, Iterator
 
 import numpy as np
 
 from . import ops
 from .backend import backend_for, is_array
-from .dtypes import Size, dtype, float16, float32, float64, int8, int16, int32, int64, uint8, bool_, of
-from .ops.writing import become, in_place
-from .tensor import Tensor
+from .dtypes import (
+    dtype,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    bool_,
+    of,
+)
+from .ops.writing import in_place
+from .hooks import Hooks, RemovableHandle
+from .tensor import Tensor, _fill
 
 METHODS = """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all allclose amax amin aminmax any arccos arccosh
@@ -83,18 +97,23 @@ def _reflected(function: Any) -> Any:
 
 
 for _name in METHODS:
-    if hasattr(ops, _name): setattr(Tensor, _name, getattr(ops, _name))
+    if hasattr(ops, _name):
+        setattr(Tensor, _name, getattr(ops, _name))
 for _name in FILLERS:
-    if hasattr(ops, _name): setattr(Tensor, _name, getattr(ops, _name))
+    if hasattr(ops, _name):
+        setattr(Tensor, _name, getattr(ops, _name))
 for _name in IN_PLACE:
-    if hasattr(ops, _name): setattr(Tensor, _name + "_", in_place(getattr(ops, _name)))
+    if hasattr(ops, _name):
+        setattr(Tensor, _name + "_", in_place(getattr(ops, _name)))
 for _operator, _name in OPERATORS.items():
-    if not hasattr(ops, _name): continue
+    if not hasattr(ops, _name):
+        continue
     setattr(Tensor, f"__{_operator}__", getattr(ops, _name))
     setattr(Tensor, f"__r{_operator}__", _reflected(getattr(ops, _name)))
     setattr(Tensor, f"__i{_operator}__", in_place(getattr(ops, _name)))
 for _operator, _name in PLAIN.items():
-    if not hasattr(ops, _name): continue
+    if not hasattr(ops, _name):
+        continue
     setattr(Tensor, f"__{_operator}__", getattr(ops, _name))
 
 
@@ -255,7 +274,9 @@ def cpu(self: Tensor) -> Tensor:
 
 @method
 def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
-    return to(self, "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+    return to(
+        self, "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device
+    )
 
 
 @method
@@ -275,7 +296,27 @@ def get_device(self: Tensor) -> int:
     return getattr(self.device, "index", None) or (0 if self.is_cuda else -1)
 
 
+@method
+def __dlpack__(self: Tensor, **options: Any) -> Any:
+    """The memory for another array library; BufferError where that would lose the graph."""
+    if self.requires_grad:
+        raise BufferError("DLPack of a tensor that requires grad: use tensor.detach()")
+    return self.array.__dlpack__(**options)
+
+
+@method
+def __dlpack_device__(self: Tensor) -> tuple:
+    return self.array.__dlpack_device__()
+
+
 # the graph
+
+
+@method
+@property
+def output_nr(self: Tensor) -> int:
+    """Which output of its op this tensor is."""
+    return self.creator[1] if self.creator else 0
 
 
 @method
@@ -291,3 +332,85 @@ def detach_(self: Tensor) -> Tensor:
 @property
 def _version(self: Tensor) -> int:
     return self.version[0]
+
+
+# hooks
+
+
+@method
+def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Any:
+    """Call `hook` with this tensor's gradient whenever it is computed; what it returns takes the
+    gradient's place, unless that is None. Returns a handle with `remove()`.
+    """
+    if not self.requires_grad:
+        raise RuntimeError("a hook needs a tensor that requires grad: nothing would call it")
+    if self.creator is None:
+        self.hooks = hooks = Hooks() if self.hooks is None else self.hooks
+    else:
+        op, index = self.creator
+        op.hooks = op.hooks or {}
+        hooks = op.hooks.setdefault(index, Hooks())
+    return RemovableHandle(hooks, hook)
+
+
+@method
+def register_post_accumulate_grad_hook(self: Tensor, hook: Callable[[Tensor], None]) -> Any:
+    """Call `hook` with this leaf each time after a gradient was added to its `.grad`."""
+    if not self.requires_grad or not self.is_leaf:
+        raise RuntimeError("a post-accumulate hook needs a leaf that requires grad")
+    self.after_hooks = Hooks() if self.after_hooks is None else self.after_hooks
+    return RemovableHandle(self.after_hooks, hook)
+
+
+@method
+def retain_grad(self: Tensor) -> None:
+    """Keep the gradient of this computed tensor in `.grad`, as of a leaf."""
+    if not self.requires_grad:
+        raise RuntimeError("retain_grad() needs a tensor that requires grad")
+    if self.creator is not None and not self.retains_grad:
+        op, index = self.creator
+        op.hooks, op.retained = op.hooks or {}, op.retained or {}
+        op.retained[index] = weakref.ref(self)  # the node must not hold its output
+
+
+@method
+@property
+def retains_grad(self: Tensor) -> bool:
+    op, index = self.creator or (None, 0)
+    return op is not None and op.retained is not None and index in op.retained
+
+
+# copies of the whole object
+
+
+@method
+def __reduce_ex__(self: Tensor, protocol: int) -> tuple:
+    return rebuild, (type(self), self.to_numpy(), str(self.device), self.tracked, vars(self))
+
+
+@method
+def __deepcopy__(self: Tensor, memo: dict) -> Tensor:
+    if not self.is_leaf:
+        raise RuntimeError(
+            "only leaves can be deep-copied: a computed tensor would take its graph along; "
+            "use detach().clone()"
+        )
+    if id(self) not in memo:
+        copy = rebuild(type(self), self.array.copy(), None, self.tracked, vars(self))
+        memo[id(self)] = copy
+        if self._grad is not None:
+            copy._grad = self._grad.__deepcopy__(memo)
+    return memo[id(self)]
+
+
+def rebuild(
+    cls: type, array: Any, device: str | None, requires_grad: bool, attributes: dict
+) -> Any:
+    """A copy of a Tensor or of one of its subclasses, from its parts."""
+    if device is not None:
+        array = backend_for(device).upload(array)
+    x = object.__new__(cls)
+    _fill(x, array, None, None)
+    x.tracked = requires_grad
+    vars(x).update({k: v for k, v in attributes.items() if not k.endswith("hooks")})
+    return x

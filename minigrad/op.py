@@ -22,6 +22,11 @@ _numbers = itertools.count(1)  # creation numbers: a topological order of the ta
 _NUMBERS = frozenset((float, int, bool))
 
 
+def last_number() -> int:
+    """A number above those of all nodes so far and below those of all nodes to come."""
+    return next(_numbers)
+
+
 def raw(x: Any) -> Any:
     """What an op computes on: the array of a Tensor; arrays and Python numbers as they are.
 

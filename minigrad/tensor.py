@@ -7,13 +7,12 @@ knot of the package: an op makes Tensors, `a + b` makes an op, and `backward()` 
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
 from . import backend as backends
 from .dtypes import DTYPES, Size, dtype
-from .hooks import Hooks, RemovableHandle
 from .modes import recording
 
 
@@ -78,10 +77,6 @@ class Tensor:
         if self.base is not None:
             self.follow()
         return self.creator[0] if self.creator else None
-
-    @property
-    def output_nr(self) -> int:
-        return self.creator[1] if self.creator else 0
 
     @property
     def requires_grad(self) -> bool:
@@ -167,39 +162,6 @@ class Tensor:
         """Add d self / d leaf to `.grad` of every leaf that requires it, or of `inputs` only."""
         autograd.backward(self, gradient, retain_graph, create_graph, inputs)
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Any:
-        """Call `hook` with this tensor's gradient whenever it is computed; what it returns takes the
-        gradient's place, unless that is None. Returns a handle with `remove()`.
-        """
-        if not self.requires_grad:
-            raise RuntimeError("a hook needs a tensor that requires grad: nothing would call it")
-        if self.creator is None:
-            self.hooks = hooks = Hooks() if self.hooks is None else self.hooks
-        else:
-            op, index = self.creator
-            op.hooks = op.hooks or {}
-            hooks = op.hooks.setdefault(index, Hooks())
-        return RemovableHandle(hooks, hook)
-
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
-        """Call `hook` with this leaf each time after a gradient was added to its `.grad`."""
-        if not self.requires_grad or not self.is_leaf:
-            raise RuntimeError("a post-accumulate hook needs a leaf that requires grad")
-        self.after_hooks = Hooks() if self.after_hooks is None else self.after_hooks
-        return RemovableHandle(self.after_hooks, hook)
-
-    def retain_grad(self) -> None:
-        """Keep the gradient of this computed tensor in `.grad`, as of a leaf."""
-        if not self.requires_grad:
-            raise RuntimeError("retain_grad() needs a tensor that requires grad")
-        if self.creator is not None and not self.retains_grad:
-            engine.retain_grad(self)
-
-    @property
-    def retains_grad(self) -> bool:
-        op, index = self.creator or (None, 0)
-        return op is not None and op.retained is not None and index in op.retained
-
     # to the host
 
     def to_numpy(self) -> np.ndarray:
@@ -273,24 +235,6 @@ class Tensor:
             return format(self.item(), spec)
         return object.__format__(self, spec)
 
-    # copies of the whole object
-
-    def __reduce_ex__(self, protocol: int) -> tuple:
-        return rebuild, (type(self), self.to_numpy(), str(self.device), self.tracked, vars(self))
-
-    def __deepcopy__(self, memo: dict) -> Tensor:
-        if not self.is_leaf:
-            raise RuntimeError(
-                "only leaves can be deep-copied: a computed tensor would take its graph along; "
-                "use detach().clone()"
-            )
-        if id(self) not in memo:
-            copy = rebuild(type(self), self.array.copy(), None, self.tracked, vars(self))
-            memo[id(self)] = copy
-            if self._grad is not None:
-                copy._grad = self._grad.__deepcopy__(memo)
-        return memo[id(self)]
-
 
 def _fill(x: Tensor, array: Any, creator: tuple | None, version: list | None) -> None:
     x.array, x.creator, x.tracked = array, creator, creator is not None
@@ -311,18 +255,7 @@ def wrap(array: Any, creator: tuple | None = None, version: list | None = None) 
 _new = object.__new__
 
 
-def rebuild(cls: type, array: Any, device: str | None, requires_grad: bool, attributes: dict) -> Any:
-    """A copy of a Tensor or of one of its subclasses, from its parts."""
-    if device is not None:
-        array = backends.backend_for(device).upload(array)
-    x = _new(cls)
-    _fill(x, array, None, None)
-    x.tracked = requires_grad
-    vars(x).update({k: v for k, v in attributes.items() if not k.endswith("hooks")})
-    return x
-
-
 # The knot: everything above is complete without these names, everything below needs the class
 # above.
-from . import engine, ops  # noqa: E402  isort: skip
+from . import ops  # noqa: E402  isort: skip
 from . import autograd, printing  # noqa: E402

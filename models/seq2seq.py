@@ -52,8 +52,9 @@ class Encoder(nn.Module):
         self.hidden, self.layers = hidden, layers
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
+        between = dropout if layers > 1 else 0.0
         self.lstm = nn.LSTM(
-            embedding, hidden, layers, dropout=dropout, bidirectional=True, forget_bias=1
+            embedding, hidden, layers, dropout=between, bidirectional=True, forget_bias=1
         )
         self.bridge_h = nn.Linear(2 * hidden, hidden)
         self.bridge_c = nn.Linear(2 * hidden, hidden)
@@ -118,7 +119,8 @@ class Decoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(embedding, hidden, layers, dropout=dropout, forget_bias=1)
+        between = dropout if layers > 1 else 0.0
+        self.lstm = nn.LSTM(embedding, hidden, layers, dropout=between, forget_bias=1)
         self.attention = Attention(hidden) if attention else None
         self.output = nn.Linear(hidden, vocabulary)
 

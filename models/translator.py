@@ -97,7 +97,7 @@ class Translator:
                 f"{path} is missing: the run was stopped before its first checkpoint"
             ) from None
         except (ValueError, RuntimeError, OSError) as error:
-            raise RunError(f"cannot load {path}: {error}") from error
+            raise RunError(f"cannot load {path}: {' '.join(str(error).split())}") from error
 
     @classmethod
     def load(cls, run: str | Path, device: str = "cpu") -> Translator:

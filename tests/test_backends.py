@@ -150,7 +150,7 @@ def test_state_dict_and_optimizer_state_move_between_devices(tmp_path):
     again = optim.Adam(model.parameters())
     again.load_state_dict(adam.state_dict())
     for state in again.state.values():
-        assert type(state["exp_avg"]) is StrictArray
+        assert type(state["exp_avg"].array) is StrictArray
 
 
 # moving
@@ -253,9 +253,9 @@ def test_mixed_devices_are_an_error_that_names_both(call):
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cuda:-1", "cuda:", "", "CPU", "strict:1"])
 def test_unknown_devices(name):
-    with pytest.raises(ValueError, match="unknown device.*known: cpu"):
+    with pytest.raises(RuntimeError, match="unknown device.*known: cpu"):
         mg.zeros(1, device=name)
-    with pytest.raises(ValueError, match="unknown device"):
+    with pytest.raises(RuntimeError, match="unknown device"):
         mg.zeros(1).to(name)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import recurrent_checks as checks
 
 import minigrad as mg
 from minigrad import fused, nn
@@ -566,7 +567,8 @@ def test_dropout_is_between_the_layers_and_not_after_the_last():
     close(c[0], expected[2][0], 1e-12)
     close(y[-1], h[1], 0)
     assert (y.detach().numpy() != 0).all()
-    one = model_of(3, 4, 1, dropout=0.9).train()
+    with pytest.warns(UserWarning, match="num_layers=1"):
+        one = model_of(3, 4, 1, dropout=0.9).train()
     close(one(x)[0], written_out_stack(one, x.numpy())[0], 1e-12)
 
 
@@ -654,10 +656,10 @@ CALLS = [
     ("four dimensions", (5, 3, 3, 3), {}, "shape"),
     ("one dimension", (3,), {}, "shape"),
     ("no steps", (0, 3, 3), {}, "length 0|at least one"),
-    ("h of another batch", (5, 3, 3), dict(state=((1, 2, 4), (1, 3, 4))), "h_0"),
-    ("h of another size", (5, 3, 3), dict(state=((1, 3, 5), (1, 3, 4))), "h_0"),
-    ("c of another layer count", (5, 3, 3), dict(state=((1, 3, 4), (2, 3, 4))), "c_0"),
-    ("state of a batch without one", (5, 3), dict(state=((1, 3, 4), (1, 3, 4))), None),
+    ("h of another batch", (5, 3, 3), dict(hx=((1, 2, 4), (1, 3, 4))), "h_0"),
+    ("h of another size", (5, 3, 3), dict(hx=((1, 3, 5), (1, 3, 4))), "h_0"),
+    ("c of another layer count", (5, 3, 3), dict(hx=((1, 3, 4), (2, 3, 4))), "c_0"),
+    ("state of a batch without one", (5, 3), dict(hx=((1, 3, 4), (1, 3, 4))), None),
     ("too long", (5, 3, 3), dict(lengths=[5, 6, 1]), "lengths"),
     ("negative", (5, 3, 3), dict(lengths=[5, -1, 1]), "lengths"),
     ("too few", (5, 3, 3), dict(lengths=[5, 1]), "lengths"),
@@ -672,8 +674,8 @@ CALLS = [
 @pytest.mark.parametrize("name, shape, options, message", CALLS, ids=[c[0] for c in CALLS])
 def test_call_errors(name, shape, options, message):
     options = dict(options)
-    if "state" in options:
-        options["state"] = tuple(mg.zeros(s) for s in options["state"])
+    if "hx" in options:
+        options["hx"] = tuple(mg.zeros(s) for s in options["hx"])
     with pytest.raises((RuntimeError, ValueError, TypeError), match=message):
         nn.LSTM(3, 4)(mg.zeros(shape), **options)
 
@@ -686,3 +688,99 @@ def test_fused_names_the_argument_that_does_not_fit(position):
         xs[1] = mg.zeros(5, 2, dtype="float64")
     with pytest.raises(RuntimeError, match=rf"\b{NAMES[position]}\b"):
         fused.lstm(*xs)
+
+
+# projection
+
+
+def projected_arguments(T=5, B=4, I=3, H=3, P=2, dtype="float64"):
+    shapes = (T, B, I), (B, P), (B, H), (4 * H, I), (4 * H, P), (4 * H,), (P, H)
+    return [random(*s, seed=n, dtype=dtype, requires_grad=True) for n, s in enumerate(shapes)]
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 3e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("active", MASKS.values(), ids=MASKS)
+def test_projected_is_compose(active, reverse, dtype, tolerance):
+    results = []
+    for call in (
+        lambda *xs: fused.lstm(*xs, active=active, reverse=reverse),
+        lambda *xs: composed(xs, active, reverse),
+    ):
+        xs = projected_arguments(dtype=dtype)
+        outputs = call(*xs)
+        results.append([*outputs, *mg.grad(outputs, xs, seeds(outputs))])
+    for name, fast, slow in zip(("hs", "h_n", "c_n", *NAMES, "w_hr"), *results):
+        assert fast.dtype == slow.dtype == dtype, name
+        close(fast, slow, tolerance)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [None, [3, 1], [2, 0]], ids=str)
+def test_finite_differences_with_a_projection(lengths, reverse, order):
+    xs, active = projected_arguments(3, 2, 1, 2, 1), mask(lengths, 3)
+    assert gradcheck(
+        lambda *xs: fused.lstm(*xs, active=active, reverse=reverse), xs, order=order, atol=1e-5
+    )
+
+
+def test_a_projection_that_drops_nothing_is_the_plain_layer():
+    xs = arguments(H=3)
+    plain = fused.lstm(*xs)
+    projected = fused.lstm(*xs, mg.tensor(np.eye(3)))
+    for a, b in zip(plain, projected):
+        close(a, b, 1e-12)
+
+
+def test_projected_layer_has_the_published_names_and_shapes():
+    model = nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2)
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    assert list(shapes)[:5] == [
+        f"{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+    ]
+    assert shapes["weight_hh_l0"] == (16, 2) and shapes["weight_hr_l1_reverse"] == (2, 4)
+    assert shapes["weight_ih_l1"] == (16, 4)
+    y, (h, c) = model(mg.ones(5, 3, 3), lengths=[2, 5, 0])
+    assert (y.shape, h.shape, c.shape) == ((5, 3, 4), (4, 3, 2), (4, 3, 4))
+    assert repr(model) == "LSTM(3, 4, proj_size=2, num_layers=2, bidirectional=True)"
+
+
+# the cell, and weights that the program computes
+
+
+def test_cell_is_the_layer_step_by_step():
+    checks.check_cell((nn.LSTM, nn.LSTMCell), lambda state: state[0])
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("biases", [0, 2])
+def test_derivatives_of_the_cell(order, biases):
+    xs = checks.leaves([(2, 2), (2, 1), (2, 1), (4, 2), (4, 1), *[(4,)] * biases])
+    assert gradcheck(fused.lstm_cell, xs, order=order, atol=1e-5)
+    with mg.testing.composed():
+        expected = fused.lstm_cell(*xs)
+    for a, b in zip(fused.lstm_cell(*xs), expected):
+        close(a, b, 1e-13)
+
+
+def test_a_weight_may_be_computed_by_the_program():
+    checks.weight_drop(nn.LSTM)
+
+
+def test_the_forget_gates_may_be_set_through_the_list_of_names():
+    model = nn.LSTM(3, 4, 2, bidirectional=True)
+    for names in model._all_weights:
+        for name in (n for n in names if "bias" in n):
+            model.state_dict()[name][4:8] = 1.0
+    for weights in model.all_weights:
+        assert weights[2].tolist()[4:8] == weights[3].tolist()[4:8] == [1] * 4
+
+
+@pytest.mark.parametrize("make", [tuple, list])
+def test_the_state_may_be_a_tuple_or_a_list(make):
+    model, x = model_of(3, 4), random(5, 3, 3)
+    state = random(1, 3, 4, seed=2), random(1, 3, 4, seed=3)
+    close(model(x, make(state))[0], model(x, hx=state)[0], 0)
+    with pytest.raises(TypeError, match="pair"):
+        model(x, state[0])

@@ -1,4 +1,4 @@
-"""Reductions, scans and order where the table of ops does not look: dtypes, ties, extremes, views."""
+"""Reductions, scans and order where the table of ops does not look: dtypes, ties, extremes."""
 
 import math
 
@@ -79,7 +79,7 @@ def test_product_with_zeros_has_its_gradient_to_order_2():
 
 
 def test_running_results_are_stable():
-    x = mg.tensor([1000.0, -1000.0, 1000.0], requires_grad=True)
+    x = mg.tensor([1000.0, -1000.0, 1000.0], dtype=mg.float64, requires_grad=True)
     y = x.logcumsumexp(0)
     assert y.tolist() == pytest.approx([1000, 1000, 1000 + math.log(2)])
     y.sum().backward()

@@ -34,7 +34,16 @@ def grad(
     if is_grads_batched:
         batch = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
         rows = [
-            grad(outputs, inputs, list(gs), True, create_graph, allow_unused, False, materialize_grads)
+            grad(
+                outputs,
+                inputs,
+                list(gs),
+                True,
+                create_graph,
+                allow_unused,
+                False,
+                materialize_grads,
+            )
             for gs in zip(*batch)
         ]
         return tuple(None if column[0] is None else ops.stack(column) for column in zip(*rows))

@@ -1,16 +1,37 @@
-"""Layers without time: Linear, Embedding, Dropout, and the cross-entropy loss as a module."""
+"""Layers that mix features, look rows up, drop values or change shapes."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+from .. import ops
+from ..modes import no_grad
 from ..ops import zeros
 from ..ops.random import Generator
 from ..tensor import Tensor
 from . import functional as F
 from . import init
+from .errors import BadArgument
 from .module import Module, Parameter
+
+
+def parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
+    """A Parameter of zeros, to be initialised."""
+    if min(shape, default=0) < 0:
+        raise RuntimeError(f"sizes {shape} of a parameter: none may be negative")
+    dtype = "float32" if dtype is None else dtype
+    return Parameter(zeros(*shape, device=device, dtype=dtype))
+
+
+class Identity(Module):
+    """The input as it is; whatever arguments it is made with."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input
 
 
 class Linear(Module):
@@ -24,12 +45,12 @@ class Linear(Module):
         out_features: int,
         bias: bool = True,
         device: Any = None,
-        dtype: Any = "float32",
+        dtype: Any = None,
     ):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(zeros(out_features, in_features, device=device, dtype=dtype))
-        self.bias = Parameter(zeros(out_features, device=device, dtype=dtype)) if bias else None
+        self.weight = parameter(out_features, in_features, device=device, dtype=dtype)
+        self.bias = parameter(out_features, device=device, dtype=dtype) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -37,81 +58,306 @@ class Linear(Module):
         for p in self.parameters():
             init.uniform_(p, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         sizes = f"in_features={self.in_features}, out_features={self.out_features}"
         return f"{sizes}, bias={self.bias is not None}"
 
 
-class Embedding(Module):
+class Bilinear(Module):
+    """y = x1ᵀ W x2 + b: (..., in1_features), (..., in2_features) -> (..., out_features)."""
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ):
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features {in1_features} must be greater than 0")
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        kind = dict(device=device, dtype=dtype)
+        self.weight = parameter(out_features, in1_features, in2_features, **kind)
+        self.bias = parameter(out_features, **kind) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        bound = 1 / math.sqrt(self.in1_features)
+        for p in self.parameters():
+            init.uniform_(p, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+def _checked_padding(padding_idx: int | None, rows: int) -> int | None:
+    if padding_idx is None:
+        return None
+    if not -rows <= padding_idx < rows:
+        raise BadArgument(f"padding_idx {padding_idx} is outside a table of {rows} rows")
+    return padding_idx % rows
+
+
+class _Table(Module):
+    """What Embedding and EmbeddingBag share: rows that start from N(0, 1), the padding's zero."""
+
+    def _make(self, rows: int, size: int, weight: Tensor | None, freeze: bool, kind: dict) -> None:
+        if weight is None:
+            self.weight = parameter(rows, size, **kind)
+            self.weight.requires_grad_(not freeze)
+            self.reset_parameters()
+        elif tuple(weight.shape) != (rows, size):
+            raise BadArgument(
+                f"the weight has shape {tuple(weight.shape)}, expected {(rows, size)}"
+            )
+        else:
+            self.weight = Parameter(weight, requires_grad=not freeze)
+
+    def reset_parameters(self) -> None:
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx] = 0
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Tensor, freeze: bool = True, *args: Any, **options: Any
+    ) -> Module:
+        """A table that begins as `embeddings` (V, D) and, with `freeze`, stays so."""
+        if embeddings.ndim != 2:
+            raise BadArgument(f"embeddings must be (V, D), got {tuple(embeddings.shape)}")
+        names = cls._pretrained[: len(args)]
+        module = cls(*embeddings.shape, _weight=embeddings, **dict(zip(names, args)), **options)
+        module.weight.requires_grad_(not freeze)
+        return module
+
+    def extra_repr(self) -> str:
+        defaults = dict(
+            padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, sparse=False
+        )
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        for name, default in defaults.items():
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text
+
+
+class Embedding(_Table):
     """A table of vectors: ids of any shape S -> (*S, embedding_dim); N(0, 1) at the start.
 
-    The row `padding_idx` is zero and gets no gradient.
+    The row `padding_idx` is zero and gets no gradient. See `functional.embedding` for the other options.
     """
+
+    _pretrained = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
 
     def __init__(
         self,
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
         device: Any = None,
-        dtype: Any = "float32",
+        dtype: Any = None,
     ):
         super().__init__()
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ValueError(
-                    f"padding_idx {padding_idx} is outside a table of {num_embeddings} rows"
-                )
-            padding_idx %= num_embeddings
+        F.refuse_sparse(sparse)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = padding_idx
-        self.weight = Parameter(zeros(num_embeddings, embedding_dim, device=device, dtype=dtype))
-        self.reset_parameters()
+        self.padding_idx = _checked_padding(padding_idx, num_embeddings)
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
+        kind = dict(device=device, dtype=dtype)
+        self._make(num_embeddings, embedding_dim, _weight, _freeze, kind)
 
-    def reset_parameters(self) -> None:
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            self.weight.array[self.padding_idx] = 0
+    def forward(self, input: Tensor) -> Tensor:
+        return F.embedding(
+            input,
+            self.weight,
+            self.padding_idx,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+        )
 
-    def forward(self, ids: Tensor) -> Tensor:
-        return F.embedding(ids, self.weight, self.padding_idx)
+
+class EmbeddingBag(_Table):
+    """The sum, mean or maximum of the vectors of each bag of ids; see `functional.embedding_bag`."""
+
+    _pretrained = ("max_norm", "norm_type", "scale_grad_by_freq", "mode", "sparse",
+                   "include_last_offset", "padding_idx")  # fmt: skip
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ):
+        super().__init__()
+        F.refuse_sparse(sparse)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
+        self.mode, self.include_last_offset = mode, include_last_offset
+        self.padding_idx = _checked_padding(padding_idx, num_embeddings)
+        kind = dict(device=device, dtype=dtype)
+        self._make(num_embeddings, embedding_dim, _weight, False, kind)
+
+    def forward(
+        self,
+        input: Tensor,
+        offsets: Tensor | None = None,
+        per_sample_weights: Tensor | None = None,
+    ) -> Tensor:
+        return F.embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.mode,
+            self.sparse,
+            per_sample_weights,
+            self.include_last_offset,
+            self.padding_idx,
+        )
 
     def extra_repr(self) -> str:
-        pad = f", padding_idx={self.padding_idx}" if self.padding_idx is not None else ""
-        return f"{self.num_embeddings}, {self.embedding_dim}{pad}"
+        return f"{super().extra_repr()}, mode={self.mode!r}"
 
 
-class Dropout(Module):
+class _Dropout(Module):
+    def __init__(self, p: float = 0.5, inplace: bool = False):
+        super().__init__()
+        F.check_probability(p)
+        self.p, self.inplace = p, inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return type(self).function(input, self.p, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(_Dropout):
     """In training each element is zero with probability p, the others divided by 1 - p; else the
     identity.
     """
 
-    def __init__(self, p: float = 0.5, *, generator: Generator | None = None):
-        super().__init__()
-        F.check_probability(p)
-        self.p, self.generator = p, generator
+    def __init__(
+        self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None
+    ):
+        super().__init__(p, inplace)
+        self.generator = generator
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, self.training, self.generator)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout(input, self.p, self.training, self.inplace, generator=self.generator)
+
+
+class Dropout1d(_Dropout):
+    """Dropout of whole channels of (N, C, L) or (C, L)."""
+
+    function = staticmethod(F.dropout1d)
+
+
+class Dropout2d(_Dropout):
+    """Dropout of whole channels of (N, C, ...)."""
+
+    function = staticmethod(F.dropout2d)
+
+
+class AlphaDropout(_Dropout):
+    """Dropout that keeps mean and variance behind SELU."""
+
+    function = staticmethod(F.alpha_dropout)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """AlphaDropout of whole channels of (N, C, ...)."""
+
+    function = staticmethod(F.feature_alpha_dropout)
+
+
+class Flatten(Module):
+    """Dimensions start_dim to end_dim as one."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return ops.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
-        return f"p={self.p}"
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
-class CrossEntropyLoss(Module):
-    """Softmax cross-entropy from logits; see `functional.cross_entropy`."""
+class Unflatten(Module):
+    """One dimension as several of the given sizes."""
 
-    def __init__(
-        self, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
-    ):
+    def __init__(self, dim: int, unflattened_size: Any):
         super().__init__()
-        self.ignore_index, self.reduction = ignore_index, reduction
-        self.label_smoothing = label_smoothing
+        if not isinstance(dim, int):
+            raise TypeError(f"Unflatten: dim must be a whole number, got {type(dim).__name__}")
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise TypeError(
+                f"Unflatten: unflattened_size must be a tuple, got {type(unflattened_size).__name__}"
+            )
+        for size in unflattened_size:
+            if not isinstance(size, int):
+                raise TypeError(f"Unflatten: a size must be a whole number, got {size!r}")
+        self.dim, self.unflattened_size = dim, unflattened_size
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.cross_entropy(
-            input, target, self.ignore_index, self.reduction, self.label_smoothing
-        )
+    def forward(self, input: Tensor) -> Tensor:
+        return ops.unflatten(input, self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class CosineSimilarity(Module):
+    """cos(x1, x2) along `dim`."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8):
+        super().__init__()
+        self.dim, self.eps = dim, eps
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return F.cosine_similarity(x1, x2, self.dim, self.eps)
+
+
+class PairwiseDistance(Module):
+    """‖x1 - x2 + ε‖ₚ along the last dimension."""
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False):
+        super().__init__()
+        self.norm, self.eps, self.keepdim = p, eps, keepdim
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)

@@ -1,37 +1,47 @@
-"""Recurrent layers."""
+"""Recurrent layers over whole sequences."""
 
 from __future__ import annotations
 
 import math
+import numbers
+import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import fused, ops
 from ..backend import backend_of
+from ..dtypes import get_default_dtype
 from ..ops import zeros
 from ..ops.random import Generator
 from ..tensor import Tensor, wrap
 from . import functional as F
 from . import init
 from .module import Module, Parameter
+from .utils.rnn import PackedSequence, pack_like, pad_packed_sequence
+
+GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
 
 
-class LSTM(Module):
-    """A stack of LSTM layers (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000).
+class RNNBase(Module):
+    """What RNN, GRU and LSTM have in common: a stack of layers, each in one or two directions.
 
     The call takes x (T, B, input_size), or (B, T, input_size) with batch_first, or (T, input_size)
-    for one sequence, and optionally (h_0, c_0), each (num_layers * directions, B, hidden_size). It
-    returns the hidden states of the last layer (T, B, directions * hidden_size) and (h_n, c_n)
-    shaped like (h_0, c_0).
+    for one sequence, or a PackedSequence, and optionally the first state. It returns the hidden
+    states of the last layer (T, B, directions * hidden_size) and the last state of every layer. A
+    state is h (num_layers * directions, B, hidden_size), for an LSTM a pair (h, c) of such.
 
     `lengths`, B integers from 0 to T in any order: the state that comes out is the one at each
     sentence's last token, the backward direction begins there, and outputs beyond it are zero.
-    `forget_bias` sets the forget gates' bias; None leaves it as PyTorch starts it.
+    `generator` draws the dropout between the layers.
+
+    Weights are looked up by name at every call, so a program may put a tensor that it computed in
+    the place of a parameter that it deleted.
     """
 
     def __init__(
         self,
+        mode: str,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
@@ -39,117 +49,172 @@ class LSTM(Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         device: Any = None,
-        dtype: Any = "float32",
+        dtype: Any = None,
         *,
-        forget_bias: float | None = None,
         generator: Generator | None = None,
     ):
         super().__init__()
-        for name, value in (
-            ("input_size", input_size),
-            ("hidden_size", hidden_size),
-            ("num_layers", num_layers),
-        ):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"LSTM: {name} is {value!r}, expected a whole number of at least 1"
-                )
+        if mode not in GATES:
+            raise ValueError(f"mode {mode!r}: expected one of {', '.join(GATES)}")
+        for name, value in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} is {value!r}, expected True or False")
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+        for name, value in sizes.items():
+            if not isinstance(value, numbers.Integral):
+                raise TypeError(f"{name} is {value!r}, expected a whole number")
+            if value < 1:
+                raise ValueError(f"{name} is {value}, expected at least 1")
+        if not isinstance(dropout, numbers.Real) or isinstance(dropout, bool):
+            raise ValueError(f"dropout is {dropout!r}, expected a number from 0 to 1")
         F.check_probability(dropout)
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
-        self.bidirectional, self.generator = bidirectional, generator
+        if proj_size and mode != "LSTM":
+            raise ValueError(f"proj_size is for the LSTM, not for {mode}")
+        if not 0 <= proj_size < hidden_size:
+            raise ValueError(
+                f"proj_size is {proj_size}, expected less than hidden_size, {hidden_size}, or 0"
+            )
+        if dropout and num_layers == 1:
+            warnings.warn(
+                f"dropout={dropout} is applied between layers and has no effect with num_layers=1",
+                stacklevel=3,
+            )
+        self.mode, self.input_size, self.hidden_size = mode, input_size, hidden_size
+        self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
+        self.dropout, self.bidirectional = float(dropout), bidirectional
+        self.proj_size, self.generator = proj_size, generator
+        self._all_weights: list[list[str]] = []  # names, for each layer and direction
+        gates, out = GATES[mode] * hidden_size, proj_size or hidden_size
         for layer in range(num_layers):
-            inputs = input_size if layer == 0 else hidden_size * self.directions
-            for suffix in self.suffixes(layer):
-                shapes = {
-                    "weight_ih": (4 * hidden_size, inputs),
-                    "weight_hh": (4 * hidden_size, hidden_size),
-                }
-                if bias:
-                    shapes |= {"bias_ih": (4 * hidden_size,), "bias_hh": (4 * hidden_size,)}
+            shapes = {
+                "weight_ih": (gates, out * self.directions if layer else input_size),
+                "weight_hh": (gates, out),
+            }
+            if bias:
+                shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)}
+            if proj_size:
+                shapes["weight_hr"] = proj_size, hidden_size
+            for suffix in [f"l{layer}", f"l{layer}_reverse"][: self.directions]:
+                self._all_weights.append([f"{name}_{suffix}" for name in shapes])
                 for name, shape in shapes.items():
-                    setattr(
-                        self,
-                        f"{name}_{suffix}",
-                        Parameter(zeros(shape, device=device, dtype=dtype)),
-                    )
+                    weight = zeros(shape, device=device, dtype=dtype or get_default_dtype())
+                    setattr(self, f"{name}_{suffix}", Parameter(weight))
         self.reset_parameters()
-        if forget_bias is not None:
-            if not bias:
-                raise ValueError("LSTM: forget_bias needs bias=True")
-            init.forget_bias_(self, forget_bias)
 
     @property
     def directions(self) -> int:
         return 2 if self.bidirectional else 1
 
-    def suffixes(self, layer: int) -> list[str]:
-        """PyTorch's names of a layer's directions: l0, l0_reverse."""
-        return [f"l{layer}", f"l{layer}_reverse"][: self.directions]
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The weights of each layer and direction."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
 
     def reset_parameters(self) -> None:
         bound = 1 / math.sqrt(self.hidden_size)
         for p in self.parameters():
             init.uniform_(p, -bound, bound)
 
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None, *, lengths: Any = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        if x.ndim == 2:  # one sentence without a batch
-            state = state and tuple([s.unsqueeze(1) for s in state])
-            dim = 0 if self.batch_first else 1
-            y, state = self.forward(x.unsqueeze(dim), state, lengths=lengths)
-            return y.squeeze(dim), tuple([s.squeeze(1) for s in state])
-        order = "(B, T" if self.batch_first else "(T, B"
-        if x.ndim != 3:
-            raise ValueError(f"LSTM: x has shape {tuple(x.shape)}, expected {order}, input_size)")
-        if x.shape[2] != self.input_size:
-            raise RuntimeError(
-                f"LSTM: x has shape {tuple(x.shape)}, expected {order}, {self.input_size})"
+    def flatten_parameters(self) -> None:
+        """For PyTorch programs: there is no other memory layout to change to."""
+
+    def sequence(self, x: Tensor, state: list, weights: list, **time: Any) -> tuple:
+        """One layer in one direction: the outputs, and each part of the last state."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward()")
+
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None) -> tuple:
+        if isinstance(input, PackedSequence):
+            if lengths is not None:
+                raise ValueError("a PackedSequence has its lengths with it: pass no lengths=")
+            self.check_input(input.data, 2)
+            x, lengths = pad_packed_sequence(input)
+            y, state = self.run(x, self.first_state(x, hx), lengths)
+            return pack_like(y, input), state
+        if input.ndim not in (2, 3):
+            raise ValueError(
+                f"{type(self).__name__}: x has shape {tuple(input.shape)}, expected "
+                f"({'B, T' if self.batch_first else 'T, B'}, {self.input_size}), "
+                f"or (T, {self.input_size}) for one sequence"
             )
-        x = x.transpose(0, 1) if self.batch_first else x
-        T, B, _ = x.shape
-        hs, cs = self.initial_state(x, B) if state is None else self.checked_state(state, B)
-        active = active_steps(lengths, T, B)
-        h_n, c_n = [], []
+        self.check_input(input, input.ndim)
+        if input.ndim == 2:
+            x = ops.unsqueeze(input, 1)
+            y, state = self.run(x, self.first_state(x, hx, batched=False), lengths)
+            several = isinstance(state, tuple)
+            state = tuple([s.squeeze(1) for s in state]) if several else state.squeeze(1)
+            return y.squeeze(1), state
+        x = ops.transpose(input, 0, 1) if self.batch_first else input
+        y, state = self.run(x, self.first_state(x, hx), lengths)
+        return (ops.transpose(y, 0, 1) if self.batch_first else y), state
+
+    def run(self, x: Tensor, state: list[Tensor], lengths: Any) -> tuple:
+        """All layers over x (T, B, input_size)."""
+        if not len(x):
+            raise RuntimeError(f"{type(self).__name__}: a sequence of length 0")
+        active = active_steps(lengths, *x.shape[:2])
+        state = list(zip(*[ops.unbind(part) for part in state]))  # of each layer and direction
+        last = []
         for layer in range(self.num_layers):
             if layer:
-                x = F.dropout(x, self.dropout, self.training, self.generator)
+                x = F.dropout(x, self.dropout, self.training, generator=self.generator)
             outputs = []
-            for direction, suffix in enumerate(self.suffixes(layer)):
-                n = layer * self.directions + direction
-                w_ih = getattr(self, f"weight_ih_{suffix}")
-                w_hh = getattr(self, f"weight_hh_{suffix}")
-                if self.bias:
-                    b = getattr(self, f"bias_ih_{suffix}") + getattr(self, f"bias_hh_{suffix}")
-                else:
-                    b = wrap(backend_of(x.array).xp.zeros(4 * self.hidden_size, x.dtype))
-                y, h, c = fused.lstm(
-                    x, hs[n], cs[n], w_ih, w_hh, b, active=active, reverse=direction == 1
+            for direction in range(self.directions):
+                n = len(last)
+                weights = [getattr(self, name) for name in self._all_weights[n]]
+                if not self.bias:
+                    shape = (GATES[self.mode] * self.hidden_size,)
+                    nothing = wrap(backend_of(x.array).xp.zeros(shape, x.array.dtype))
+                    weights[2:2] = nothing, nothing
+                y, *parts = self.sequence(
+                    x, state[n], weights, active=active, reverse=direction == 1
                 )
                 outputs.append(y)
-                h_n.append(h)
-                c_n.append(c)
+                last.append(parts)
             x = outputs[0] if len(outputs) == 1 else ops.cat(outputs, 2)
-        return (x.transpose(0, 1) if self.batch_first else x), (ops.stack(h_n), ops.stack(c_n))
+        last = tuple([ops.stack(parts) for parts in zip(*last)])
+        return x, last if self.mode == "LSTM" else last[0]
 
-    def initial_state(self, x: Tensor, B: int) -> tuple[Tensor, Tensor]:
-        shape = (self.num_layers * self.directions, B, self.hidden_size)
-        return tuple([wrap(backend_of(x.array).xp.zeros(shape, x.dtype)) for _ in "hc"])
+    def check_input(self, x: Tensor, ndim: int) -> None:
+        name, weight = type(self).__name__, getattr(self, self._all_weights[0][0])
+        if x.dtype != weight.dtype:
+            raise ValueError(
+                f"{name}: x is {x.dtype}, the weights are {weight.dtype}; convert one of them"
+            )
+        if x.ndim != ndim or x.shape[-1] != self.input_size:
+            raise RuntimeError(
+                f"{name}: x has shape {tuple(x.shape)}, expected {ndim} dimensions, "
+                f"the last of size {self.input_size}"
+            )
 
-    def checked_state(self, state: tuple[Tensor, Tensor], B: int) -> tuple[Tensor, Tensor]:
-        shape = (self.num_layers * self.directions, B, self.hidden_size)
-        if len(state) != 2 or not all(isinstance(s, Tensor) for s in state):
-            raise TypeError("LSTM: the state must be a pair of tensors (h_0, c_0), or None")
-        for name, s in zip(("h_0", "c_0"), state):
-            if tuple(s.shape) != shape:
-                raise RuntimeError(f"LSTM: {name} has shape {tuple(s.shape)}, expected {shape}")
-        return state
+    def first_state(self, x: Tensor, hx: Any, batched: bool = True) -> list[Tensor]:
+        """The parts of the state, each (num_layers * directions, B, size), checked, or zeros."""
+        sizes = {"h_0": self.proj_size or self.hidden_size}
+        if self.mode == "LSTM":
+            sizes["c_0"] = self.hidden_size
+        n, B = self.num_layers * self.directions, x.shape[1]
+        if hx is None:
+            xp, dtype = backend_of(x.array).xp, x.array.dtype
+            return [wrap(xp.zeros((n, B, size), dtype)) for size in sizes.values()]
+        name, parts = type(self).__name__, [hx] if self.mode != "LSTM" else hx
+        if isinstance(parts, Tensor) or len(parts) != len(sizes):
+            raise TypeError(f"{name}: the state must be a pair of tensors (h_0, c_0), or None")
+        for (what, size), part in zip(sizes.items(), parts):
+            if not isinstance(part, Tensor):
+                raise TypeError(f"{name}: {what} is a {type(part).__name__}, expected a Tensor")
+            shape = (n, B, size) if batched else (n, size)
+            if tuple(part.shape) != shape or part.dtype != x.dtype:
+                raise RuntimeError(
+                    f"{name}: {what} has shape {tuple(part.shape)} and is {part.dtype}, "
+                    f"expected {shape} and {x.dtype}"
+                )
+        return list(parts) if batched else [ops.unsqueeze(part, 1) for part in parts]
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
         defaults = {
+            "proj_size": 0,
             "num_layers": 1,
             "bias": True,
             "batch_first": False,
@@ -162,6 +227,98 @@ class LSTM(Module):
             if getattr(self, k) != default
         ]
         return ", ".join(parts)
+
+
+class RNN(RNNBase):
+    """h = tanh(W x + b + U h + b') (Elman 1990), or with relu; see RNNBase for the call."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        **options: Any,
+    ):
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"nonlinearity {nonlinearity!r}: expected 'tanh' or 'relu'")
+        stack = num_layers, bias, batch_first, dropout, bidirectional
+        options |= {"device": device, "dtype": dtype}
+        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, *stack, **options)
+        self.nonlinearity = nonlinearity
+
+    def sequence(self, x: Tensor, state: list, weights: list, **time: Any) -> tuple:
+        w_ih, w_hh, b_ih, b_hh = weights
+        return fused.rnn(x, *state, w_ih, w_hh, b_ih + b_hh, relu=self.mode == "RNN_RELU", **time)
+
+
+class GRU(RNNBase):
+    """Gated recurrent units (Cho et al. 2014), in PyTorch's variant: the reset gate multiplies
+    U h + b', not h. See RNNBase for the call.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        **options: Any,
+    ):
+        stack = num_layers, bias, batch_first, dropout, bidirectional
+        options |= {"device": device, "dtype": dtype}
+        super().__init__("GRU", input_size, hidden_size, *stack, **options)
+
+    def sequence(self, x: Tensor, state: list, weights: list, **time: Any) -> tuple:
+        return fused.gru(x, *state, *weights, **time)
+
+
+class LSTM(RNNBase):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000); see
+    RNNBase for the call.
+
+    With `proj_size` the hidden state, and with it the output, is projected to so many numbers (Sak
+    et al. 2014). `forget_bias` sets the forget gates' bias; None leaves it as PyTorch starts it.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        forget_bias: float | None = None,
+        **options: Any,
+    ):
+        if forget_bias is not None and not bias:
+            raise ValueError("LSTM: forget_bias needs bias=True")
+        stack = num_layers, bias, batch_first, dropout, bidirectional, proj_size
+        options |= {"device": device, "dtype": dtype}
+        super().__init__("LSTM", input_size, hidden_size, *stack, **options)
+        if forget_bias is not None:
+            init.forget_bias_(self, forget_bias)
+
+    def sequence(self, x: Tensor, state: list, weights: list, **time: Any) -> tuple:
+        w_ih, w_hh, b_ih, b_hh, *w_hr = weights
+        return fused.lstm(x, *state, w_ih, w_hh, b_ih + b_hh, *w_hr, **time)
 
 
 def active_steps(lengths: Any, T: int, B: int) -> np.ndarray | None:

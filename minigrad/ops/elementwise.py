@@ -1,4 +1,4 @@
-"""Elementwise ops.
+"""Arithmetic, rounding, and what is made of both.
 
 Broadcasting is undone, and a promoted gradient cast back, by the engine, once for all ops.
 """
@@ -8,17 +8,34 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import is_array, module_of
+from ..backend import CPU, is_array
 from ..op import Op, raw
-from ..tensor import Tensor, wrap
-from .promotion import floating, promoted, result_type
+from .choosing import clamp, masked_fill, maximum, minimum, where  # noqa: F401  found here too
+from .comparisons import eq, logical_and, lt, ne  # noqa: F401
+from .convert import cast
+from .creation import zeros_like
+from .promotion import NUMBERS, common_dtype, floating, pair
+from .transcendental import exp, log, sigmoid, sqrt  # noqa: F401
+
+
+def undefined(what: str, *kinds: str, of: Any) -> None:
+    """NotImplementedError, as in PyTorch, where one of the operands is of these kinds."""
+    for x in of:
+        if is_array(x) and x.dtype.kind in kinds:
+            raise NotImplementedError(f"{what} is not defined for {x.dtype}: convert it first")
+
+
+def no_bools(*operands: Any) -> None:
+    """RuntimeError, as in PyTorch, where a bool array meets a minus sign."""
+    if any(is_array(x) and x.dtype.kind == "b" for x in operands):
+        raise RuntimeError("a minus sign before a bool tensor: use ~, logical_not() or ^")
 
 
 class Add(Op):
     """y = a + b"""
 
     def forward(self, a, b):
-        a, b = promoted(a, b)
+        a, b = pair(a, b)
         return a + b
 
     def backward(self, g, _y, _a, _b):
@@ -29,8 +46,14 @@ class Sub(Op):
     """y = a - b"""
 
     def forward(self, a, b):
-        a, b = promoted(a, b)
-        return a - b
+        p, q = pair(a, b)
+        if p is not a or q is not b:
+            no_bools(a, b)
+        try:
+            return p - q
+        except TypeError:  # of two bools
+            no_bools(a, b)
+            raise
 
     def backward(self, g, _y, _a, _b):
         return g, -g
@@ -42,7 +65,7 @@ class Mul(Op):
     bilinear = True
 
     def forward(self, a, b):
-        a, b = promoted(a, b)
+        a, b = pair(a, b)
         return a * b
 
     def backward(self, g, _y, a, b):
@@ -53,11 +76,10 @@ class Div(Op):
     """y = a / b,  dy/da = 1 / b,  dy/db = -y / b"""
 
     def forward(self, a, b):
-        a, b = promoted(a, b)
-        if not any(is_array(x) and x.dtype.kind == "f" for x in (a, b)):
-            a = floating(a) if is_array(a) else a
-            b = floating(b) if is_array(b) else b
-        return a / b
+        p, q = pair(a, b)
+        if (q if type(p) in NUMBERS else p).dtype.kind != "f":
+            p, q = [floating(x) if is_array(x) else x for x in (a, b)]
+        return p / q
 
     def backward(self, g, y, _a, b):
         over_b = g / b
@@ -68,292 +90,412 @@ class Neg(Op):
     """y = -x"""
 
     def forward(self, x):
-        return -x
+        try:
+            return -x
+        except TypeError:
+            no_bools(x)
+            raise
 
     def backward(self, g, _y, _x):
         return -g
-
-
-class Pow(Op):
-    """y = aᵇ,  dy/da = b aᵇ⁻¹,  dy/db = y log a (0 where a = 0)"""
-
-    def forward(self, a, b):
-        a, b = promoted(a, b)
-        return a**b
-
-    def backward(self, g, y, a, b):
-        da = db = None
-        if self.needs[0]:
-            da = g * b * a ** lowered(b)
-        if self.needs[1]:
-            db = g * y * log_or_zero(a)
-        return da, db
-
-
-def lowered(b):
-    """b - 1, but 0 for b = 0: there the factor b is 0, and 0⁻¹ would make it NaN."""
-    return b - (b != 0)
-
-
-def log_or_zero(a):
-    """ln a, but 0 for a = 0."""
-    if not hasattr(a, "shape"):
-        return math.log(a) if a > 0 else math.nan if a else 0.0
-    return masked_fill(log(masked_fill(a, eq(a, 0), 1.0)), eq(a, 0), 0.0)
-
-
-class Exp(Op):
-    """y = eˣ,  dy/dx = y"""
-
-    def forward(self, x):
-        return self.xp.exp(floating(x))
-
-    def backward(self, g, y, _x):
-        return g * y
-
-
-class Log(Op):
-    """y = ln x,  dy/dx = 1 / x"""
-
-    def forward(self, x):
-        return self.xp.log(floating(x))
-
-    def backward(self, g, _y, x):
-        return g / x
-
-
-class Sqrt(Op):
-    """y = √x,  dy/dx = 1 / 2y"""
-
-    def forward(self, x):
-        return self.xp.sqrt(floating(x))
-
-    def backward(self, g, y, _x):
-        return g / (y * 2.0)
-
-
-class Sin(Op):
-    """y = sin x,  dy/dx = cos x"""
-
-    def forward(self, x):
-        return self.xp.sin(floating(x))
-
-    def backward(self, g, _y, x):
-        return g * cos(x)
-
-
-class Cos(Op):
-    """y = cos x,  dy/dx = -sin x"""
-
-    def forward(self, x):
-        return self.xp.cos(floating(x))
-
-    def backward(self, g, _y, x):
-        return -g * sin(x)
-
-
-class Tanh(Op):
-    """y = tanh x,  dy/dx = 1 - y²"""
-
-    def forward(self, x):
-        return self.xp.tanh(floating(x))
-
-    def backward(self, g, y, _x):
-        return g * (1.0 - y * y)
-
-
-class Sigmoid(Op):
-    """y = 1 / (1 + e⁻ˣ),  dy/dx = y (1 - y)"""
-
-    def forward(self, x):
-        x = floating(x)
-        z = self.xp.exp(-self.xp.abs(x))  # at most 1: no overflow at either end
-        return self.xp.where(x >= 0, 1.0, z) / (1.0 + z)
-
-    def backward(self, g, y, _x):
-        return g * (y * (1.0 - y))
-
-
-class Relu(Op):
-    """y = max(x, 0),  dy/dx = 1 where x > 0"""
-
-    def forward(self, x):
-        return self.xp.maximum(x, 0)
-
-    def backward(self, g, y, _x):
-        return g * (y > 0)
 
 
 class Abs(Op):
     """y = |x|,  dy/dx = sign x"""
 
     def forward(self, x):
+        undefined("abs", "b", of=[x])
         return self.xp.abs(x)
 
     def backward(self, g, _y, x):
         return g * sign(x)
 
 
-class Maximum(Op):
-    """y = max(a, b); where they are equal each gets half the gradient"""
-
-    def forward(self, a, b):
-        return self.xp.maximum(*promoted(a, b))
-
-    def backward(self, g, _y, a, b):
-        return g * share(a, b), g * share(b, a)
-
-
-class Minimum(Op):
-    """y = min(a, b); where they are equal each gets half the gradient"""
-
-    def forward(self, a, b):
-        return self.xp.minimum(*promoted(a, b))
-
-    def backward(self, g, _y, a, b):
-        return g * share(b, a), g * share(a, b)
-
-
-class Clamp(Op):
-    """y = x limited to [low, high]; no gradient where it was cut"""
+class Square(Op):
+    """y = x²,  dy/dx = 2x"""
 
     def forward(self, x):
-        dtype = result_type(x, *[bound for bound in (self.low, self.high) if bound is not None])
-        return self.xp.clip(x.astype(dtype, copy=False), self.low, self.high)
+        return x * x if x.dtype.kind != "b" else x.astype("int64")
 
     def backward(self, g, _y, x):
-        if self.low is not None:
-            g = g * (x >= self.low)
-        if self.high is not None:
-            g = g * (x <= self.high)
-        return g
+        return g * (x * 2.0)
 
 
-class Where(Op):
-    """y = a where the mask is true, b elsewhere"""
+class Pow(Op):
+    """y = aᵇ,  dy/da = b aᵇ⁻¹ (0 for b = 0),  dy/db = y ln a (0 for a = 0, b ≥ 0)"""
 
-    def forward(self, mask, a, b):
-        y = self.xp.where(mask, a, b)
-        dtype = result_type(a, b)  # of two numbers NumPy would make float64
-        return y if y.dtype == dtype else y.astype(dtype)
+    def forward(self, a, b):
+        p, q = pair(a, b)
+        kind = (q if type(p) in NUMBERS else p).dtype.kind
+        return p**q if kind == "f" else self.whole(p, q, b)
 
-    def backward(self, g, _y, mask, _a, _b):
-        da = Where()(mask, g, 0.0) if self.needs[1] else None
-        db = Where()(mask, 0.0, g) if self.needs[2] else None
-        return None, da, db
+    def whole(self, a, b, given):
+        """Integers to negative powers are 1, -1 or 0; a number is refused there."""
+        if type(given) in NUMBERS:
+            if given < 0:
+                raise RuntimeError("an integer tensor to a negative integer power: use .float()")
+            return a**b
+        undefined("pow", "b", of=[b])
+        xp = self.xp
+        inverse = xp.where(a == 1, 1, xp.where(a == -1, 1 - 2 * (b & 1), 0))
+        y = a ** xp.maximum(b, 0)
+        return xp.where(b < 0, inverse.astype(y.dtype), y)
 
-
-def share(a, b):
-    """1 where a > b, 1/2 where they are equal, 0 elsewhere."""
-    return where(a > b, 1.0, where(a == b, 0.5, 0.0))
-
-
-def _constant(name: str):
-    """A function that the tape takes for a constant: it has no gradient, or one of zero."""
-
-    def function(*inputs: Any) -> Any:
-        arrays = [raw(x) for x in inputs]
-        xp = module_of(*arrays)
-        result = getattr(xp, name)(*arrays)
-        return wrap(xp.asarray(result)) if any(isinstance(x, Tensor) for x in inputs) else result
-
-    function.__name__ = name
-    function.__doc__ = f"{name} elementwise, a constant to the tape."
-    return function
+    def backward(self, g, y, a, b):
+        da = db = None
+        if self.needs[0]:
+            da = g * b * a ** lowered(b)
+        if self.needs[1]:
+            db = g * (y * log_or_zero(a, b))
+        return da, db
 
 
-eq, ne = _constant("equal"), _constant("not_equal")
-lt, le = _constant("less"), _constant("less_equal")
-gt, ge = _constant("greater"), _constant("greater_equal")
-logical_and, logical_or = _constant("logical_and"), _constant("logical_or")
-logical_not = _constant("logical_not")
-bitwise_and, bitwise_or = _constant("bitwise_and"), _constant("bitwise_or")
-bitwise_not = _constant("invert")
-sign, isfinite = _constant("sign"), _constant("isfinite")
+def lowered(b):
+    """b - 1, but 0 for b = 0: there the factor b is 0, and 0⁻¹ would make it NaN."""
+    return b - (b != 0) if type(b) in NUMBERS else where(eq(b, 0), b, b - 1)
 
 
-def add(a, b):
-    return Add()(a, b)
+def log_or_zero(a, b):
+    """ln a, but 0 for a = 0 where b ≥ 0."""
+    if type(a) in NUMBERS:
+        if a:
+            return math.log(a) if a > 0 else math.nan
+        return where(b >= 0, 0.0, -math.inf)
+    zero = logical_and(eq(a, 0), b >= 0)
+    return masked_fill(log(masked_fill(a + b * 0, zero, 1.0)), zero, 0.0)
 
 
-def sub(a, b):
-    return Sub()(a, b)
+def divisible(op: Op, a, b):
+    """The operands of a division of whole parts in one dtype; RuntimeError for integers by zero."""
+    what = type(op).__name__
+    a, b = pair(a, b)
+    kind = common_dtype(a, b).kind
+    if kind == "b":
+        undefined(what, "b", of=[a, b])
+    # a GPU is not asked: that would wait for it at every division
+    if kind != "f" and op.backend is CPU and (b == 0 if type(b) in NUMBERS else (b == 0).any()):
+        raise RuntimeError(f"ZeroDivisionError: {what} of integers by zero")
+    return a, b
 
 
-def mul(a, b):
-    return Mul()(a, b)
+def cut(xp, a, b):
+    """a / b rounded toward zero."""
+    if common_dtype(a, b).kind == "f":
+        return xp.trunc(xp.true_divide(a, b))
+    y = xp.floor_divide(a, b)
+    return y + ((y < 0) & (y * b != a))
 
 
-def div(a, b):
-    return Div()(a, b)
+class FloorDivide(Op):
+    """y = ⌊a / b⌋,  dy = 0"""
+
+    def forward(self, a, b):
+        return self.xp.floor_divide(*divisible(self, a, b))
+
+    def backward(self, g, _y, _a, _b):
+        return zeros_like(g), zeros_like(g)
 
 
-def neg(x):
-    return Neg()(x)
+class TruncDivide(FloorDivide):
+    """y = a / b rounded toward zero,  dy = 0"""
+
+    def forward(self, a, b):
+        return cut(self.xp, *divisible(self, a, b))
 
 
-def pow(a, b):
-    return Pow()(a, b)
+class Remainder(Op):
+    """y = a - b ⌊a / b⌋, with the sign of b"""
+
+    def forward(self, a, b):
+        return self.xp.remainder(*divisible(self, a, b))
+
+    def backward(self, g, _y, a, b):
+        return g, (-g * FloorDivide()(a, b) if self.needs[1] else None)
 
 
-def exp(x):
-    return Exp()(x)
+class Fmod(Op):
+    """y = a - b trunc(a / b), with the sign of a"""
+
+    def forward(self, a, b):
+        a, b = divisible(self, a, b)
+        if common_dtype(a, b).kind == "f":
+            return self.xp.fmod(a, b)
+        return a - b * cut(self.xp, a, b)
+
+    def backward(self, g, _y, a, b):
+        return g, (-g * TruncDivide()(a, b) if self.needs[1] else None)
 
 
-def log(x):
-    return Log()(x)
+class Step(Op):
+    """An op that is constant between its jumps,  dy/dx = 0; integers are whole already"""
+
+    def forward(self, x):
+        undefined(self.name, "b", of=[x])
+        return getattr(self.xp, self.name)(x) if x.dtype.kind == "f" else x.copy()
+
+    def backward(self, g, _y, _x):
+        return zeros_like(g)
 
 
-def sqrt(x):
-    return Sqrt()(x)
+class Sign(Step):
+    """y = -1, 0 or 1 with the sign of x, 0 of NaN"""
+
+    def forward(self, x):
+        return x.copy() if x.dtype.kind == "b" else (x > 0).astype(x.dtype) - (x < 0)
 
 
-def sin(x):
-    return Sin()(x)
+class Hypot(Op):
+    """y = √(a² + b²),  dy/da = a / y,  dy/db = b / y"""
+
+    def forward(self, a, b):
+        a, b = pair(a, b)
+        undefined("hypot", "b", "i", "u", of=[a, b])
+        return self.xp.hypot(a, b)
+
+    def backward(self, g, y, a, b):
+        return g * (a / y), g * (b / y)
 
 
-def cos(x):
-    return Cos()(x)
+class Atan2(Op):
+    """y = the angle of the point (b, a),  dy/da = b / (a² + b²),  dy/db = -a / (a² + b²)"""
+
+    def forward(self, a, b):
+        a, b = [floating(x) if is_array(x) else x for x in pair(a, b)]
+        return self.xp.arctan2(a, b)
+
+    def backward(self, g, _y, a, b):
+        square_ = a * a + b * b
+        over = g / masked_fill(square_, eq(square_, 0), 1.0)
+        return over * b, -over * a
 
 
-def tanh(x):
-    return Tanh()(x)
+class LogAddExp(Op):
+    """y = ln(eᵃ + eᵇ),  dy/da = σ(a - b),  dy/db = σ(b - a)"""
+
+    def forward(self, a, b):
+        a, b = pair(a, b)
+        undefined("logaddexp", "b", "i", "u", of=[a, b])
+        return self.xp.logaddexp(a, b)
+
+    def backward(self, g, _y, a, b):
+        return g * sigmoid(a - b), g * sigmoid(b - a)
 
 
-def sigmoid(x):
-    return Sigmoid()(x)
+class Copysign(Op):
+    """y = |a| with the sign of b,  dy/da = y / a (0 where a = 0)"""
+
+    def forward(self, a, b):
+        a, b = [floating(x) if is_array(x) else x for x in pair(a, b)]
+        return self.xp.copysign(a, b)
+
+    def backward(self, g, y, a, _b):
+        zero = eq(a, 0)
+        return g * masked_fill(y / masked_fill(a, zero, 1.0), zero, 0.0), zeros_like(g)
 
 
-def relu(x):
-    return Relu()(x)
+def _scaled(input, other, alpha):
+    """alpha · other, for `add` and `sub`."""
+    kind = common_dtype(raw(input), raw(other)).kind
+    if type(alpha) is float and kind != "f":
+        raise RuntimeError(f"alpha={alpha} for integers: expected an integer")
+    if type(alpha) is bool and kind != "b":
+        raise RuntimeError(f"alpha={alpha}: a bool scales bools only")
+    return other * alpha
 
 
-def abs(x):  # noqa: A001 - PyTorch's name
-    return Abs()(x)
+def add(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """input + alpha · other"""
+    return Add()(input, other if alpha == 1 else _scaled(input, other, alpha))
 
 
-def maximum(a, b):
-    return Maximum()(a, b)
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """input - alpha · other"""
+    return Sub()(input, other if alpha == 1 else _scaled(input, other, alpha))
 
 
-def minimum(a, b):
-    return Minimum()(a, b)
+def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """other - alpha · input"""
+    return sub(other, input, alpha=alpha)
 
 
-def clamp(x, min=None, max=None):  # noqa: A002
-    """x limited to numbers from min to max; None leaves a side open."""
-    low, high = (bound if bound is None else raw(bound) for bound in (min, max))
-    for bound in (low, high):
-        if is_array(bound):
-            raise TypeError("clamp takes numbers as bounds; use maximum and minimum for tensors")
-    return Clamp(low=low, high=high)(x)
+def mul(input: Any, other: Any) -> Any:
+    return Mul()(input, other)
 
 
-def where(condition, a, b):
-    """a where the condition is true, b elsewhere; all three broadcast."""
-    return Where()(condition, a, b)
+_ROUNDED = {None: Div, "floor": FloorDivide, "trunc": TruncDivide}
 
 
-def masked_fill(x, mask, value):
-    """x with `value` where the mask is true; the mask broadcasts."""
-    return where(mask, value, x)
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """input / other; rounding_mode "floor" or "trunc" (toward zero) keeps integers integers."""
+    try:
+        op = _ROUNDED[rounding_mode]
+    except KeyError:
+        raise RuntimeError(
+            f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
+        ) from None
+    return op()(input, other)
+
+
+def true_divide(input: Any, other: Any) -> Any:
+    return Div()(input, other)
+
+
+def floor_divide(input: Any, other: Any) -> Any:
+    """input / other rounded down."""
+    return FloorDivide()(input, other)
+
+
+def remainder(input: Any, other: Any) -> Any:
+    """What floor_divide leaves: it has the sign of `other`, as % in Python."""
+    return Remainder()(input, other)
+
+
+def fmod(input: Any, other: Any) -> Any:
+    """What a division rounded toward zero leaves: it has the sign of `input`, as in C."""
+    return Fmod()(input, other)
+
+
+subtract, multiply, divide = sub, mul, div
+
+
+def neg(input: Any) -> Any:
+    return Neg()(input)
+
+
+negative = neg
+
+
+def positive(input: Any) -> Any:
+    """input itself; RuntimeError for bools."""
+    if raw(input).dtype.kind == "b":
+        raise RuntimeError("positive is not defined for bools")
+    return input
+
+
+def abs(input: Any) -> Any:  # noqa: A001 - PyTorch's name
+    return Abs()(input)
+
+
+absolute = abs
+
+
+def square(input: Any) -> Any:
+    return Square()(input)
+
+
+def pow(input: Any, exponent: Any) -> Any:  # noqa: A001
+    """input to the power of exponent; one of them may be a number."""
+    return Pow()(input, exponent)
+
+
+def float_power(input: Any, exponent: Any) -> Any:
+    """`pow` in float64."""
+    input, exponent = [cast(x, "float64") if hasattr(x, "dtype") else x for x in (input, exponent)]
+    return Pow()(input, exponent)
+
+
+def sign(input: Any) -> Any:
+    return Sign()(input)
+
+
+sgn = sign
+
+
+def floor(input: Any) -> Any:
+    return Step(name="floor")(input)
+
+
+def ceil(input: Any) -> Any:
+    return Step(name="ceil")(input)
+
+
+def trunc(input: Any) -> Any:
+    """input rounded toward zero."""
+    return Step(name="trunc")(input)
+
+
+fix = trunc
+
+
+def round(input: Any, *, decimals: int = 0) -> Any:  # noqa: A001
+    """input rounded to the nearest whole number, halves to even, or to so many decimals."""
+    if not decimals:
+        return Step(name="rint")(input)
+    undefined("round to decimals", "b", "i", "u", of=[raw(input)])
+    scale = 10.0 ** math.fabs(decimals)
+    if decimals > 0:
+        return Step(name="rint")(input * scale) / scale
+    return Step(name="rint")(input / scale) * scale
+
+
+def frac(input: Any) -> Any:
+    """What `trunc` cuts off."""
+    undefined("frac", "b", "i", "u", of=[raw(input)])
+    return input - trunc(input)
+
+
+def hypot(input: Any, other: Any) -> Any:
+    return Hypot()(input, other)
+
+
+def atan2(input: Any, other: Any) -> Any:
+    return Atan2()(input, other)
+
+
+arctan2 = atan2
+
+
+def logaddexp(input: Any, other: Any) -> Any:
+    return LogAddExp()(input, other)
+
+
+def logaddexp2(input: Any, other: Any) -> Any:
+    """log₂(2ᵃ + 2ᵇ)"""
+    return logaddexp(input * math.log(2), other * math.log(2)) / math.log(2)
+
+
+def copysign(input: Any, other: Any) -> Any:
+    """|input| with the sign of other."""
+    return Copysign()(input, other)
+
+
+def xlogy(input: Any, other: Any) -> Any:
+    """input · ln other, 0 where input is 0 and other is a number."""
+    zero = logical_and(eq(input, 0), eq(other, other))
+    return masked_fill(input * log(where(zero, 1.0, other)), zero, 0.0)
+
+
+def deg2rad(input: Any) -> Any:
+    return input * (math.pi / 180)
+
+
+def rad2deg(input: Any) -> Any:
+    return input * (180 / math.pi)
+
+
+def ldexp(input: Any, other: Any) -> Any:
+    """input · 2 to the power of other"""
+    return input * 2.0**other
+
+
+def lerp(input: Any, end: Any, weight: Any) -> Any:
+    """input + weight · (end - input)"""
+    start, stop = raw(input), raw(end)
+    if start.dtype != stop.dtype:
+        raise RuntimeError(f"lerp from {start.dtype} to {stop.dtype}: expected one dtype")
+    undefined("lerp", "b", "i", "u", of=[start])
+    return input + (end - input) * weight
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """input + value · tensor1 · tensor2"""
+    product = tensor1 * tensor2
+    return input + (product if value == 1 else product * value)
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1) -> Any:
+    """input + value · tensor1 / tensor2; RuntimeError for integers."""
+    if common_dtype(raw(tensor1), raw(tensor2)).kind != "f":
+        raise RuntimeError("addcdiv divides no integers: convert them to a floating dtype")
+    quotient = tensor1 / tensor2
+    return input + (quotient if value == 1 else quotient * value)

@@ -53,7 +53,9 @@ def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
         arrays.append(None)
     if simple:
         return (tuple(basic) if ellipsis else (*basic, Ellipsis)), None
-    ndim = x.ndim + sum(part is None for part in basic)  # what the basic index leaves, plus integers
+    ndim = x.ndim + sum(
+        part is None for part in basic
+    )  # what the basic index leaves, plus integers
     if ellipsis:
         rest = ndim - (len(basic) - 1)
         basic[ellipsis[0] : ellipsis[0] + 1] = [slice(None)] * rest
@@ -66,7 +68,9 @@ def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
 def _index_array(part: Any) -> Any:
     """A Tensor, array, list or bool as an array of integers or bools; an int for a single integer."""
     if isinstance(part, (list, range)):
-        part = np.asarray([raw(p).item() if isinstance(p, Tensor) and p.numel() == 1 else p for p in part])
+        part = np.asarray(
+            [raw(p).item() if isinstance(p, Tensor) and p.numel() == 1 else p for p in part]
+        )
         part = part if part.size else part.astype(np.int64)
     elif isinstance(part, (bool, np.bool_)):
         part = np.asarray(part)
@@ -188,8 +192,11 @@ def filled(dims: list, arrays: tuple) -> tuple:
 def _split(parts: list, x: Any) -> tuple[list, list]:
     """Which dimensions have an array, and the arrays, on x's device."""
     place = backend_of(raw(x)).place
-    arrays = [part if isinstance(part, Tensor) and type(part.array) is type(raw(x)) else place(raw(part))
-              for part in parts if part is not None]
+    arrays = [
+        part if isinstance(part, Tensor) and type(part.array) is type(raw(x)) else place(raw(part))
+        for part in parts
+        if part is not None
+    ]
     return [part is not None for part in parts], arrays
 
 

@@ -180,14 +180,18 @@ def reshape(input, *shape, **named):
 
 
 def view(input, *shape, **named):
-    """The same memory in another shape; RuntimeError where it would have to be copied.
+    """The same memory in another shape; RuntimeError where a view of a tensor's memory would have to be
+    copied.
 
-    With a dtype, the same memory read as that.
+    A tensor with memory of its own may lie there in another order than PyTorch's, so it is copied
+    where it must be. With a dtype, the same memory read as that.
     """
     shape = named.get("shape", named.get("dtype", named.get("size"))) if named else flat(shape)
     if isinstance(shape, dtype) or (len(shape) == 1 and isinstance(shape[0], dtype)):
         target = (shape if isinstance(shape, dtype) else shape[0]).dtype
         return input if data_of(input).dtype == target else Reinterpret(dtype=target)(input)
+    if isinstance(input, Tensor) and input.base is None:
+        return Reshape(shape=tuple(shape))(input)
     return View(shape=tuple(shape))(input)
 
 

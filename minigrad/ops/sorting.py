@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import math
+
 import numpy as np
 
 from ..backend import CPU, backend_of, is_array, module_of
@@ -130,7 +132,7 @@ class MiddleOf(Amax):
         self.prepare(x)
         line = x.reshape(-1)
         if not x.size:
-            return self.xp.full((), np.nan, x.dtype)
+            return self.xp.full((), math.nan, x.dtype)
         rank = middle(line, 0, self.name)
         return self.xp.sort(line)[rank].reshape(())
 

@@ -46,7 +46,10 @@ def place_of(base: Any, view: Any) -> Place:
     start = (backend.address(view) - backend.address(base)) // size if view.size else 0
     strides = tuple([n // size for n in view.strides])
     place = Place(view.shape, strides, start, base.shape, tuple([n // size for n in base.strides]))
-    dense, expected = sorted((abs(s), n) for s, n in zip(place.base_strides, base.shape) if n > 1), 1
+    dense, expected = (
+        sorted((abs(s), n) for s, n in zip(place.base_strides, base.shape) if n > 1),
+        1,
+    )
     for stride, n in dense if base.size else ():
         if stride != expected:
             raise RuntimeError(
@@ -116,7 +119,9 @@ class Overwrite(Op):
 def check_writable(x: Tensor) -> None:
     base = x if x.base is None else x.base
     if base.tracked and base.creator is None:
-        what = "a leaf that requires grad" if x.base is None else "a view of a leaf that requires grad"
+        what = (
+            "a leaf that requires grad" if x.base is None else "a view of a leaf that requires grad"
+        )
         raise RuntimeError(
             f"{what} cannot be changed in place while recording: put the change under no_grad(), "
             "or change a copy (.clone())"

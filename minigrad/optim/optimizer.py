@@ -1,59 +1,137 @@
-"""Optimizer: parameter groups, state, and one step for every parameter that has a gradient."""
+"""Optimizer: groups of parameters with their options, and the state of each parameter.
+
+Updates are computed in one way, in place on the raw arrays. `foreach` and `fused`, which choose
+among PyTorch's ways to the same numbers, are taken, so that its programs run, and make no
+difference.
+"""
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
+import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from ..modes import enable_grad
+from ..backend import is_array, module_of
+from ..dtypes import float64, get_default_dtype
+from ..hooks import Hooks, RemovableHandle
+from ..modes import enable_grad, no_grad
 from ..tensor import Tensor, wrap
+
+ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+required = object()  # a default for an option that every group must give
+_HOOKS = "step_pre step_post state_dict_pre state_dict_post load_pre load_post".split()
+
+
+def _or(result: Any, otherwise: Any) -> Any:
+    return otherwise if result is None else result
+
+
+def _hooked(step: Callable) -> Callable:
+    @functools.wraps(step)
+    def with_hooks(self, *args, **kwargs):
+        for hook in list(self._hooks["step_pre"].values()):
+            given = _or(hook(self, args, kwargs), (args, kwargs))
+            if not isinstance(given, tuple) or len(given) != 2:
+                raise RuntimeError(
+                    f"a hook before step() returned {given!r}, expected None or (args, kwargs)"
+                )
+            args, kwargs = given
+        result = step(self, *args, **kwargs)
+        if "_opt_called" in vars(self):
+            self._opt_called = True  # a schedule wants to know
+        for hook in list(self._hooks["step_post"].values()):
+            hook(self, args, kwargs)
+        return result
+
+    return with_hooks
 
 
 class Optimizer:
-    """Base of all optimizers. A subclass gives `update`, the rule for one parameter.
+    """Base of all optimizers, also of your own: give `step`.
 
-    `params` is an iterable of Tensors, or of dicts {"params": ..., option: value} with options of
-    their own.
+    `params` are Tensors, (name, Tensor) pairs, or dicts {"params": ..., option: value} with options
+    of their own; `defaults` are the options of a group that does not say otherwise. `state[p]`
+    is a dict of what the optimizer remembers about the parameter p.
     """
 
-    def __init__(self, params: Iterable[Any], **defaults: Any):
-        entries = [params] if isinstance(params, Tensor) else list(params)
+    scalars: tuple[str, ...] = ("step",)  # entries of the state that are numbers, as 0-d Tensors
+    arrays: tuple[str, ...] = ()  # entries that have the shape of their parameter
+
+    def __init__(self, params: ParamsT, defaults: dict[str, Any]):
+        if isinstance(params, Tensor):
+            raise TypeError("params is one Tensor, expected an iterable of them: [tensor]")
+        entries = list(params)
         if not entries:
             raise ValueError("the optimizer was given no parameters")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        self._hooks = {kind: Hooks() for kind in _HOOKS}
         for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
             self.add_param_group(group)
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
-        params = group["params"]
-        group = {
-            **self.defaults,
-            **group,
-            "params": [params] if isinstance(params, Tensor) else list(params),
-        }
-        known = {id(p) for g in self.param_groups for p in g["params"]}
-        for p in group["params"]:
-            if not isinstance(p, Tensor) or not p.is_leaf:
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "step" in vars(cls):
+            cls.step = _hooked(cls.step)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Train further parameters; what `param_group` does not say, it gets from the defaults.
+
+        Raises TypeError for what is no ordered collection of Tensors, and ValueError for computed
+        Tensors, for parameters of another group and for options out of their range.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"a parameter group is a dict, this is a {type(param_group).__name__}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError("params is a set, which has no order of its own: give a list")
+        params = [params] if isinstance(params, Tensor) else list(params)
+        names = [p[0] for p in params if isinstance(p, tuple)]
+        if names and len(names) < len(params):
+            raise ValueError("some parameters have names and some do not: name all or none")
+        params = [p[1] if isinstance(p, tuple) else p for p in params]
+        for p in params:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"an optimizer trains Tensors, this is a {type(p).__name__}")
+            if not p.is_leaf:
                 raise ValueError(
-                    "an optimizer trains leaf Tensors; this is a computed one or no Tensor at all"
+                    f"an optimizer trains leaf Tensors; this one, of shape {tuple(p.shape)}, was "
+                    "computed: give what it was computed from, or detach() it"
                 )
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ValueError(f"the option {name} is required: give it here or in every group")
+            param_group.setdefault(name, default)
+        param_group["params"] = params
+        if names:
+            param_group["param_names"] = names
+        if len({id(p) for p in params}) < len(params):
+            warnings.warn(
+                "a parameter was given twice in one group: every step will change it twice",
+                stacklevel=3,
+            )
+        known = {id(p) for group in self.param_groups for p in group["params"]}
+        for p in params:
             if id(p) in known:
-                raise ValueError(f"a parameter of shape {tuple(p.shape)} was given twice")
-            known.add(id(p))
-        self.check(group)
-        self.param_groups.append(group)
+                raise ValueError(f"a parameter of shape {tuple(p.shape)} was given in two groups")
+        if any(("param_names" in group) != bool(names) for group in self.param_groups):
+            raise ValueError("some groups have names and some do not: name all or none")
+        self.check(param_group)
+        self.param_groups.append(param_group)
 
     def check(self, group: dict[str, Any]) -> None:
         """Refuse options that make no sense, by name."""
-        for name in ("lr", "weight_decay", "eps"):
-            value = group.get(name, 0)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} is {value}, expected a number of at least 0")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient, once; returns what `closure` returns."""
+        raise NotImplementedError(f"{type(self).__name__} defines no step()")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         for group in self.param_groups:
@@ -61,7 +139,160 @@ class Optimizer:
                 if set_to_none or p.grad is None:
                     p.grad = None
                 else:
-                    p.grad.zero_()
+                    if p.grad.requires_grad:  # from backward(create_graph=True)
+                        p.grad = p.grad.detach()
+                    with no_grad():
+                        p.grad.zero_()
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join(lines) + "\n)"
+
+    # the state, to be stored and to go on from
+
+    def state_dict(self) -> dict[str, Any]:
+        """State and options with the parameters by number; the Tensors are the optimizer's own."""
+        for hook in self._hooks["state_dict_pre"].values():
+            hook(self)
+        params = [p for group in self.param_groups for p in group["params"]]
+        numbers: dict[int, int] = {}
+        for n, p in enumerate(params):
+            numbers.setdefault(id(p), n)
+        groups = []
+        for group in self.param_groups:
+            options = {name: value for name, value in group.items() if name != "params"}
+            groups.append({**options, "params": [numbers[id(p)] for p in group["params"]]})
+        state = {numbers.get(id(key), key): values for key, values in self.state.items()}
+        result = {"state": state, "param_groups": groups}
+        for hook in self._hooks["state_dict_post"].values():
+            result = _or(hook(self, result), result)
+        return result
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a copy of what `state_dict` gave for the same parameters in the same order.
+
+        Arrays and lists will do for Tensors, text for numbers of parameters. Raises ValueError
+        where sizes differ; then nothing has changed.
+        """
+        state_dict = dict(state_dict)
+        for hook in self._hooks["load_pre"].values():
+            state_dict = _or(hook(self, state_dict), state_dict)
+        saved = state_dict["param_groups"]
+        sizes = [len(g["params"]) for g in saved]
+        own = [len(g["params"]) for g in self.param_groups]
+        if sizes != own:
+            raise ValueError(
+                f"the state is for groups of {sizes} parameters, this optimizer has groups of {own}"
+            )
+        numbers = [str(n) for group in saved for n in group["params"]]
+        params = dict(zip(numbers, [p for group in self.param_groups for p in group["params"]]))
+        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        for key, values in state_dict["state"].items():
+            p = params.get(str(key))
+            if p is None:
+                state[key] = values
+            else:
+                state[p] = {name: self._loaded(p, name, v) for name, v in values.items()}
+        groups = [
+            {**group, **copy.deepcopy(new), "params": group["params"]}
+            for group, new in zip(self.param_groups, saved)
+        ]
+        self.__setstate__({"state": state, "param_groups": groups})
+        for hook in self._hooks["load_post"].values():
+            hook(self)
+
+    def _loaded(self, p: Tensor, name: str, value: Any) -> Any:
+        """A copy of one entry of the state where p is, in p's dtype if it is no count."""
+        if isinstance(value, dict):
+            return {key: self._loaded(p, key, part) for key, part in value.items()}
+        if isinstance(value, (list, tuple)) and name not in self.arrays:
+            return type(value)([self._loaded(p, "", part) for part in value])
+        if isinstance(value, Tensor) or is_array(value):
+            value = (value if isinstance(value, Tensor) else wrap(value)).to_numpy()
+        elif hasattr(value, "__array__") or name in self.arrays:
+            value = np.asarray(value)
+        elif name in self.scalars:
+            return wrap(scalar(value))
+        if not isinstance(value, np.ndarray):
+            return value
+        if name in self.arrays and value.shape != tuple(p.shape):
+            raise ValueError(
+                f"state {name!r} has shape {value.shape}, its parameter {tuple(p.shape)}"
+            )
+        if name in self.scalars:
+            return wrap(value.copy())
+        floating = p.array.dtype if p.is_floating_point() else None
+        return wrap(np.array(value, dtype=floating)).to(p.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("defaults", "state", "param_groups")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        vars(self).setdefault("_hooks", {kind: Hooks() for kind in _HOOKS})
+
+    # hooks
+
+    def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """hook(optimizer, args, kwargs) before every step; may return new (args, kwargs)."""
+        return RemovableHandle(self._hooks["step_pre"], hook)
+
+    def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
+        """hook(optimizer, args, kwargs) after every step."""
+        return RemovableHandle(self._hooks["step_post"], hook)
+
+    def register_state_dict_pre_hook(
+        self, hook: Callable, prepend: bool = False
+    ) -> RemovableHandle:
+        """hook(optimizer) before `state_dict`."""
+        return RemovableHandle(self._hooks["state_dict_pre"], hook, first=prepend)
+
+    def register_state_dict_post_hook(
+        self, hook: Callable, prepend: bool = False
+    ) -> RemovableHandle:
+        """hook(optimizer, state_dict) after `state_dict`; may return another one."""
+        return RemovableHandle(self._hooks["state_dict_post"], hook, first=prepend)
+
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable, prepend: bool = False
+    ) -> RemovableHandle:
+        """hook(optimizer, state_dict) before loading; may return another one."""
+        return RemovableHandle(self._hooks["load_pre"], hook, first=prepend)
+
+    def register_load_state_dict_post_hook(
+        self, hook: Callable, prepend: bool = False
+    ) -> RemovableHandle:
+        """hook(optimizer) after loading."""
+        return RemovableHandle(self._hooks["load_post"], hook, first=prepend)
+
+
+class PerParameter(Optimizer):
+    """Base of the optimizers that treat each parameter by itself: give `update`, the rule for one.
+
+    The gradient that a rule sees has `maximize` and `weight_decay` in it already.
+    """
+
+    def check(self, group):
+        for name in _FROM_ZERO & group.keys():
+            if not 0 <= number(group[name], name) < math.inf:
+                raise ValueError(f"{name} is {group[name]}, expected a number of at least 0")
+        for name in _NOT_HERE & group.keys():
+            if group[name]:
+                raise NotImplementedError(
+                    f"{name}={group[name]}: steps are neither recorded nor captured here; leave it "
+                    "out, or write a differentiable update with autograd.grad(create_graph=True)"
+                )
+        if group.get("foreach") and group.get("fused"):
+            raise RuntimeError("foreach and fused exclude each other: leave both out")
+        if "betas" in group:
+            betas = group["betas"]
+            kinds = {isinstance(beta, Tensor) for beta in betas}
+            if len(betas) != 2 or len(kinds) > 1 or not all(0 <= number(b) < 1 for b in betas):
+                raise ValueError(f"betas are {betas}, expected two numbers from 0 to below 1")
+            group["betas"] = tuple(number(beta) for beta in betas)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient, once; returns what `closure` returns."""
@@ -69,60 +300,79 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self.update(p.array, p.grad.array, self.state.setdefault(p, {}), group)
-                    p.changed()
+        with np.errstate(all="ignore"):  # a step to infinity is seen in the loss, as in PyTorch
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        self._advance(p, group)
         return loss
 
-    def update(self, x: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Change the array x by its gradient g; `g` must stay as it is."""
-        raise NotImplementedError
+    def _advance(self, p: Tensor, group: dict[str, Any]) -> None:
+        x, g, lr = p.array, p.grad.array, number(group["lr"])
+        known = self.state.get(p, {})
+        state = {name: t.array for name, t in known.items() if isinstance(t, Tensor)}
+        state = state or self.start(x, group)
+        if group["maximize"]:
+            g = -g
+        if group.get("weight_decay"):
+            decay = number(group["weight_decay"])
+            if group.get("decoupled_weight_decay"):
+                x *= 1 - lr * decay
+            else:
+                g = g + decay * x
+        if "step" in state:
+            state["step"] += 1
+        self.update(x, g, state, lr, group)
+        new = {name: wrap(array) for name, array in state.items() if name not in known}
+        if new:
+            self.state[p].update(new)
+        p.changed()
 
-    def state_dict(self) -> dict[str, Any]:
-        """State and options, parameters by number, arrays on the host: plain data, ready to be
-        stored.
-        """
-        numbers = {
-            id(p): n for n, p in enumerate(p for g in self.param_groups for p in g["params"])
-        }
-        groups = []
-        for group in self.param_groups:
-            options = {name: value for name, value in group.items() if name != "params"}
-            groups.append({**options, "params": [numbers[id(p)] for p in group["params"]]})
-        state = {}
-        for p, values in self.state.items():
-            state[numbers[id(p)]] = {
-                name: wrap(value).to_numpy().copy() if hasattr(value, "shape") else value
-                for name, value in values.items()
-            }
-        return {"state": state, "param_groups": groups}
+    def start(self, x: Any, group: dict[str, Any]) -> dict[str, Any]:
+        """The state of a parameter before its first step, as arrays."""
+        return {}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a `state_dict` of an optimizer over the same parameters in order."""
-        groups = state_dict["param_groups"]
-        sizes = [len(g["params"]) for g in groups]
-        own = [len(g["params"]) for g in self.param_groups]
-        if sizes != own:
-            raise ValueError(
-                f"the state is for groups of {sizes} parameters, this optimizer has groups of {own}"
-            )
-        params = [p for g in self.param_groups for p in g["params"]]
-        state: dict[Tensor, dict[str, Any]] = {}
-        for number, values in state_dict["state"].items():
-            p = params[int(number)]
-            state[p] = {}
-            for name, value in values.items():
-                value = value.to_numpy() if isinstance(value, Tensor) else value
-                if isinstance(value, np.ndarray):
-                    if value.shape != p.shape:
-                        raise ValueError(
-                            f"state {name!r} has shape {value.shape}, "
-                            f"its parameter {tuple(p.shape)}"
-                        )
-                    value = wrap(value.copy()).to(p.device).array
-                state[p][name] = value
-        self.state = state
-        for group, saved in zip(self.param_groups, groups):
-            group.update({name: value for name, value in saved.items() if name != "params"})
+    def update(self, x: Any, g: Any, state: dict[str, Any], lr: float, group: dict) -> None:
+        """Change the array x, and the arrays of its state, by the gradient; `g` stays as it is."""
+        raise NotImplementedError(f"{type(self).__name__} defines no update()")
+
+
+_FROM_ZERO = set("lr lr_decay weight_decay momentum momentum_decay eps alpha".split())
+_FROM_ZERO |= {"initial_accumulator_value"}
+_NOT_HERE = {"differentiable", "capturable"}
+
+
+def options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of a group: all arguments of a constructor, its locals(), but the parameters."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name not in ("self", "params", "__class__")
+    }
+
+
+def number(value: Any, name: str = "this option") -> float:
+    """A number that may have been given as a Tensor of one element."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.array.size != 1:
+        raise ValueError(f"{name} is a Tensor of shape {tuple(value.shape)}, expected one element")
+    return value.item()
+
+
+def scalar(value: float) -> np.ndarray:
+    """A number of the state: on the host, so that reading it waits for no GPU."""
+    wide = get_default_dtype() == float64
+    return np.array(value, dtype=np.float64 if wide else np.float32)
+
+
+def zeros(x: Any, *names: str) -> dict[str, Any]:
+    """Entries of the state that begin with zeros of the shape of x."""
+    return {name: module_of(x).zeros_like(x) for name in names}
+
+
+def mix(average: Any, new: Any, beta: float, scratch: Any, xp: Any) -> None:
+    """average ← β average + (1 - β) new, without new memory; `new` may be the scratch."""
+    average *= beta
+    xp.multiply(new, 1 - beta, out=scratch)
+    average += scratch

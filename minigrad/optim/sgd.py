@@ -1,42 +1,87 @@
+"""Gradient descent, with momentum or with an average of its path."""
+
 from __future__ import annotations
 
 from ..backend import module_of
-from .optimizer import Optimizer
+from ..tensor import Tensor
+from .optimizer import ParamsT, PerParameter, number, options, scalar, zeros
 
 
-class SGD(Optimizer):
-    """x ← x - lr v with v ← momentum v + (1 - dampening) g; the first v is g (Sutskever et al. 2013
-    for Nesterov).
+class SGD(PerParameter):
+    """x ← x - lr v with v ← momentum v + (1 - dampening) g; the first v is g (Polyak 1964;
+    Sutskever et al. 2013 for Nesterov).
     """
 
+    scalars, arrays = (), ("momentum_buffer",)
+
     def __init__(
-        self, params, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Tensor = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ):
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("nesterov needs a momentum above 0 and no dampening")
-        super().__init__(
-            params,
-            lr=lr,
-            momentum=momentum,
-            dampening=dampening,
-            weight_decay=weight_decay,
-            nesterov=nesterov,
-        )
+        super().__init__(params, options(locals()))
 
     def check(self, group):
         super().check(group)
-        if not group["momentum"] >= 0:
-            raise ValueError(f"momentum is {group['momentum']}, expected a number of at least 0")
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError("nesterov needs a momentum above 0 and no dampening")
 
-    def update(self, x, g, state, group):
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * x
-        if group["momentum"]:
+    def update(self, x, g, state, lr, group):
+        momentum = group["momentum"]
+        if momentum:
             if "momentum_buffer" not in state:
                 v = state["momentum_buffer"] = module_of(x).array(g)
             else:
                 v = state["momentum_buffer"]
-                v *= group["momentum"]
-                v += (1 - group["dampening"]) * g
-            g = g + group["momentum"] * v if group["nesterov"] else v
-        x -= group["lr"] * g
+                v *= momentum
+                v += (1 - group["dampening"]) * g if group["dampening"] else g
+            g = g + momentum * v if group["nesterov"] else v
+        x -= lr * g
+
+
+class ASGD(PerParameter):
+    """x ← (1 - λη) x - ηg with η = lr / (1 + λ lr t)^α, and `ax` in the state, the average of x
+    from step t0 on (Polyak & Juditsky 1992).
+    """
+
+    scalars, arrays = ("step", "eta", "mu"), ("ax",)
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ):
+        super().__init__(params, options(locals()))
+
+    def start(self, x, group):
+        lr = number(group["lr"])
+        return {"step": scalar(0), "eta": scalar(lr), "mu": scalar(1), **zeros(x, "ax")}
+
+    def update(self, x, g, state, lr, group):
+        step, eta, mu = [float(state[name]) for name in self.scalars]
+        average = state["ax"]
+        x *= 1 - group["lambd"] * eta
+        x -= eta * g
+        if mu == 1:
+            average[...] = x
+        else:
+            average += (x - average) * mu
+        state["eta"][...] = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]
+        state["mu"][...] = 1 / max(1, step - group["t0"])

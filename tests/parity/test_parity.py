@@ -321,7 +321,7 @@ def test_clip_grad_norm(max_norm):
         a.grad, b.grad = mg.tensor(g), torch.tensor(g)
     norm = nn.utils.clip_grad_norm_([a for a, _ in pairs], max_norm)
     norm_t = torch.nn.utils.clip_grad_norm_([b for _, b in pairs], max_norm)
-    assert norm == pytest.approx(norm_t.item(), rel=1e-12)
+    assert norm.item() == pytest.approx(norm_t.item(), rel=1e-12)
     for a, b in pairs:
         close(a.grad, b.grad)
 

@@ -1,0 +1,64 @@
+"""Questions about dtypes and tensors that PyTorch answers at its top level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .dtypes import dtype, get_default_dtype, of
+from .tensor import Tensor
+
+
+class finfo:
+    """Limits of a floating dtype (the default one if left out)."""
+
+    def __init__(self, type: Any = None):
+        self.dtype = of(get_default_dtype() if type is None else type).name
+        limits = np.finfo(self.dtype)
+        self.bits, self.eps, self.max = limits.bits, float(limits.eps), float(limits.max)
+        self.min, self.tiny = float(limits.min), float(limits.tiny)
+        self.smallest_normal, self.resolution = self.tiny, float(limits.resolution)
+
+    def __repr__(self) -> str:
+        return f"finfo(dtype={self.dtype}, min={self.min:g}, max={self.max:g}, eps={self.eps:g})"
+
+
+class iinfo:
+    """Limits of an integer dtype."""
+
+    def __init__(self, type: Any):
+        self.dtype = of(type).name
+        limits = np.iinfo(self.dtype)
+        self.bits, self.min, self.max = limits.bits, int(limits.min), int(limits.max)
+
+    def __repr__(self) -> str:
+        return f"iinfo(dtype={self.dtype}, min={self.min}, max={self.max})"
+
+
+def is_tensor(obj: Any) -> bool:
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    return input.is_floating_point()
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether a tensor of one element is not 0."""
+    return bool(input)
+
+
+def typename(obj: Any) -> str:
+    if isinstance(obj, Tensor):
+        return obj.type()
+    return f"{type(obj).__module__}.{type(obj).__qualname__}"
+
+
+def is_complex(input: Tensor) -> bool:
+    """False: there are no complex numbers here."""
+    return False
+
+
+def detach(input: Tensor) -> Tensor:
+    return input.detach()

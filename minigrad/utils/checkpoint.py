@@ -1,0 +1,129 @@
+"""Memory for time: keep the way through a part of the graph, and compute its arrays again when they
+are needed (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Callable, Sequence
+
+from .. import ops
+from ..modes import enable_grad, is_recording
+from ..op import Op, last_number
+from ..tensor import Tensor
+
+_STRUCTURE = frozenset("number slots needs metas hooks retained watch recompute".split())
+
+
+def checkpoint(
+    function: Callable,
+    *args: Any,
+    use_reentrant: bool | None = None,
+    preserve_rng_state: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """function(*args, **kwargs), of which only the inputs and outputs are kept: the backward pass
+    calls it a second time. So a sequence of thousands of steps needs the memory of one segment.
+
+    The nodes of the tape stay, without their arrays, and so everything works through them that works
+    elsewhere: parameters that `function` uses without being given them, `grad`, higher derivatives.
+    `use_reentrant`, which chooses between two ways in PyTorch, makes no difference. The second call
+    draws the same random numbers from the default generator, unless `preserve_rng_state` is False.
+
+    Raises RuntimeError in the backward pass if the second call does not do the same ops.
+    """
+    if not is_recording():
+        return function(*args, **kwargs)
+    generator = ops.default_generator.host.bit_generator
+    state = generator.state if preserve_rng_state else None
+    before = last_number()
+    outputs = function(*args, **kwargs)
+    nodes = _nodes_since(outputs, before)
+    segment = _Segment(function, args, kwargs, state, nodes)
+    for op in nodes:
+        if op.recompute is None:  # else it is in a segment inside this one
+            op.__dict__ = {k: v for k, v in vars(op).items() if k in _STRUCTURE}
+            op.recompute = segment
+    return outputs
+
+
+class _Segment:
+    """A call that can be repeated, and the nodes whose arrays it brings back."""
+
+    def __init__(self, function: Callable, args: tuple, kwargs: dict, state: Any, nodes: list):
+        self.function, self.args, self.kwargs, self.state = function, args, kwargs, state
+        self.nodes = [weakref.ref(op) for op in nodes]  # they hold the segment
+
+    def __call__(self) -> None:
+        generator = ops.default_generator.host.bit_generator
+        now = generator.state
+        if self.state is not None:
+            generator.state = self.state
+        try:
+            with enable_grad():
+                before = last_number()
+                args = [_cut(x) for x in self.args]
+                kwargs = {name: _cut(x) for name, x in self.kwargs.items()}
+                again = _nodes_since(self.function(*args, **kwargs), before)
+        finally:
+            if self.state is not None:
+                generator.state = now
+        if [op().name() for op in self.nodes if op()] != [op.name() for op in again]:
+            raise RuntimeError(
+                "checkpoint: the second call of the function did not do the same operations as the "
+                "first; it must depend on its arguments alone"
+            )
+        for old, new in zip(self.nodes, again):
+            op = old()
+            for name, value in vars(new).items():
+                if name not in _STRUCTURE:
+                    setattr(op, name, value)
+            op.recompute = None
+
+
+def _cut(x: Any) -> Any:
+    return x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x
+
+
+def _tensors(x: Any) -> list[Tensor]:
+    if isinstance(x, Tensor):
+        return [x]
+    if isinstance(x, dict):
+        x = x.values()
+    elif not isinstance(x, (list, tuple)):
+        return []
+    return [t for item in x for t in _tensors(item)]
+
+
+def _nodes_since(outputs: Any, number: int) -> list[Op]:
+    """The nodes created after the one of that number that lead to the outputs, oldest first."""
+    stack = [x.grad_fn for x in _tensors(outputs) if x.grad_fn is not None]
+    found: set[Op] = set()
+    while stack:
+        op = stack.pop()
+        if op.number > number and op not in found:
+            found.add(op)
+            stack += [s[0] for s in op.slots if s is not None and isinstance(s[0], Op)]
+    return sorted(found, key=lambda op: op.number)
+
+
+def checkpoint_sequential(
+    functions: Sequence[Callable], segments: int, input: Any, **options: Any
+) -> Any:
+    """The functions one after the other, in `segments` checkpointed parts."""
+    functions = list(functions)
+    if not 1 <= segments <= len(functions):
+        raise ValueError(f"{segments} segments for {len(functions)} functions")
+    size = -(-len(functions) // segments)
+
+    def part(these: list) -> Callable:
+        def run(x: Any) -> Any:
+            for function in these:
+                x = function(x)
+            return x
+
+        return run
+
+    for start in range(0, len(functions), size):
+        input = checkpoint(part(functions[start : start + size]), input, **options)
+    return input
