@@ -180,8 +180,7 @@ def reshape(input, *shape, **named):
 
 
 def view(input, *shape, **named):
-    """The same memory in another shape; RuntimeError where a view of a tensor's memory would have to be
-    copied.
+    """The same memory in another shape; RuntimeError where a view would have to be copied.
 
     A tensor with memory of its own may lie there in another order than PyTorch's, so it is copied
     where it must be. With a dtype, the same memory read as that.
