@@ -83,13 +83,17 @@ class Expand(Op):
         return g
 
 
+def in_one_dtype(xs):
+    dtype = xs[0].dtype
+    return promoted(*xs) if any([x.dtype is not dtype for x in xs]) else xs
+
+
 class Cat(Op):
     """Several arrays joined along `dim`"""
 
     def forward(self, *xs):
         self.sizes = [x.shape[self.dim] for x in xs]
-        xs = promoted(*xs)
-        return self.xp.concatenate(xs, axis=self.dim)
+        return self.xp.concatenate(in_one_dtype(xs), axis=self.dim)
 
     def backward(self, g, _y, *_xs):
         return split(g, self.sizes, self.dim)
@@ -99,7 +103,7 @@ class Stack(Op):
     """Several arrays of one shape joined along a new dimension"""
 
     def forward(self, *xs):
-        return self.xp.stack(promoted(*xs), axis=self.dim)
+        return self.xp.stack(in_one_dtype(xs), axis=self.dim)
 
     def backward(self, g, _y, *_xs):
         return unbind(g, self.dim)
