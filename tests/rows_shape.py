@@ -171,7 +171,8 @@ for names, reference, shape, args in [
     ("diagflat", np.diagflat, WIDE, ()),
     ("unfold", lambda x: np.stack([x[:, 0:3], x[:, 2:5]], 1), (2, 6), (1, 3, 2)),
     ("unfold", lambda x: x.reshape(2, 3, 2), (2, 6), (1, 2, 2)),
-    ("pad", lambda x: np.pad(x, ((0, 0), (1, 2)), constant_values=7), WIDE, ((1, 2), "constant", 7.0)),
+    ("pad", lambda x: np.pad(x, ((0, 0), (1, 2)), constant_values=7), WIDE,
+     ((1, 2), "constant", 7.0)),
     ("pad", lambda x: np.pad(x, ((1, 0), (0, 0)))[:, 1:], WIDE, ((-1, 0, 1, 0),)),
     ("pad", lambda x: np.pad(x, ((0, 0), (2, 1)), "reflect"), WIDE, ((2, 1), "reflect")),
     ("pad", lambda x: np.pad(x, ((0, 0), (2, 1)), "edge"), WIDE, ((2, 1), "replicate")),
@@ -190,8 +191,13 @@ for names, reference, shape, args in [
             tag="other" if tensors else "",
         )
 COUNTS = np.array([2, 0, 1])
-row("repeat_interleave", lambda x: np.repeat(x, COUNTS, 1), WIDE,
-    op=lambda x: mg.repeat_interleave(x, on(x, COUNTS), 1, output_size=3), tag="counts")  # fmt: skip
+row(
+    "repeat_interleave",
+    lambda x: np.repeat(x, COUNTS, 1),
+    WIDE,
+    op=lambda x: mg.repeat_interleave(x, on(x, COUNTS), 1, output_size=3),
+    tag="counts",
+)
 row("view_as", lambda x: x.reshape(3, 2), WIDE,
     op=lambda x: x.contiguous().view_as(mg.zeros(3, 2)))  # fmt: skip
 row("broadcast_tensors", lambda a, b: tuple(np.broadcast_arrays(a, b)), (2, 1), (3,))

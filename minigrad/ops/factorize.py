@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import is_array, module_of
-from ..op import Op, raw
+from ..op import Op
 from . import elementwise as ew
-from .names import return_types
+from .names import data_of, return_types
 from .products import matmul, sum_to_shape
 from .reduce import floats_only, over_nonzero
 from .scatter import constant
@@ -44,7 +44,7 @@ class Det(Op):
         return self.xp.linalg.det(x)
 
     def backward(self, g, y, x):
-        shape = (*raw(g).shape, 1, 1)
+        shape = (*data_of(g).shape, 1, 1)
         return reshape(g, shape) * reshape(y, shape) * mT(inv(x))
 
 
@@ -56,7 +56,7 @@ class LogDet(Op):
         return y, sign
 
     def backward(self, gs, _ys, x):
-        return reshape(gs[0], (*raw(gs[0]).shape, 1, 1)) * mT(inv(x))
+        return reshape(gs[0], (*data_of(gs[0]).shape, 1, 1)) * mT(inv(x))
 
 
 class Cholesky(Op):
@@ -119,10 +119,10 @@ class SVD(Op):
 
         inner = skew(matmul(mT(u), du)) * row + column * skew(matmul(vh, mT(dvh)))
         dx = matmul(matmul(u, inner + diag_embed(ds)), vh)
-        if raw(u).shape[-2] > raw(u).shape[-1]:
+        if data_of(u).shape[-2] > data_of(u).shape[-1]:
             du = du / row
             dx = dx + matmul(du - matmul(u, matmul(mT(u), du)), vh)
-        if raw(vh).shape[-1] > raw(vh).shape[-2]:
+        if data_of(vh).shape[-1] > data_of(vh).shape[-2]:
             dvh = dvh / column
             dx = dx + matmul(u, dvh - matmul(matmul(dvh, mT(vh)), vh))
         return dx
@@ -157,7 +157,7 @@ def mT(x):
 
 def halved_lower(x):
     """The lower triangle, and half of the diagonal."""
-    array = raw(x)
+    array = data_of(x)
     ones = module_of(array).ones(array.shape[-2:], array.dtype)
     xp = module_of(array)
     return x * (xp.tril(ones) - 0.5 * xp.eye(array.shape[-1], dtype=array.dtype))
@@ -171,15 +171,15 @@ def over_gaps(x, w):
 
 def _square(input: Any, name: str) -> None:
     floats_only(input, name)
-    shape = raw(input).shape
+    shape = data_of(input).shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise RuntimeError(f"{name} of shape {shape}: expected square matrices")
 
 
 def _matrices(input: Any, name: str) -> None:
     floats_only(input, name)
-    if raw(input).ndim < 2:
-        raise RuntimeError(f"{name} of shape {raw(input).shape}: expected matrices")
+    if data_of(input).ndim < 2:
+        raise RuntimeError(f"{name} of shape {data_of(input).shape}: expected matrices")
 
 
 def inv(A):
@@ -195,11 +195,11 @@ def inverse(input):
 def solve(A, B, *, left=True):
     """X with A X = B (X A = B unless `left`); B may be a vector, or a batch of them."""
     _square(A, "solve")
-    if raw(A).dtype != raw(B).dtype:
-        raise RuntimeError(f"solve of {raw(A).dtype} and {raw(B).dtype}: convert one")
+    if data_of(A).dtype != data_of(B).dtype:
+        raise RuntimeError(f"solve of {data_of(A).dtype} and {data_of(B).dtype}: convert one")
     if not left:
         return mT(solve(mT(A), mT(B)))
-    a, b = raw(A).shape, raw(B).shape
+    a, b = data_of(A).shape, data_of(B).shape
     vector = len(b) == 1 or (len(a) - 1 == len(b) and b == a[:-1])
     if b[-1 if vector else -2] != a[-1]:
         raise RuntimeError(f"solve of shapes {a} and {b}: sizes differ")
@@ -238,7 +238,7 @@ def qr(A, mode="reduced"):
     _matrices(A, "qr")
     if mode != "reduced":
         raise RuntimeError(f"qr mode {mode!r}: only 'reduced' exists here")
-    rows, columns = raw(A).shape[-2:]
+    rows, columns = data_of(A).shape[-2:]
     if rows >= columns:
         return return_types.qr(*QR()(A))
     Q, R = QR()(narrow(A, -1, 0, rows))
@@ -253,9 +253,9 @@ def svd(A, full_matrices=True):
     """
     _matrices(A, "svd")
     U, S, Vh = SVD()(A)
-    rows, columns = raw(A).shape[-2:]
+    rows, columns = data_of(A).shape[-2:]
     if full_matrices and rows != columns:
-        full = module_of(raw(A)).linalg.svd(raw(A), full_matrices=True)
+        full = module_of(data_of(A)).linalg.svd(data_of(A), full_matrices=True)
         if rows > columns:
             U = cat([U, constant(full[0][..., columns:], A)], -1)
         else:
@@ -290,7 +290,7 @@ def _least(x, atol, rtol, shape):
         rtol = 0.0 if atol is not None else max(shape) * float(xp.finfo(x.dtype).eps)
     largest = x.max(axis=-1, keepdims=True) if x.size else xp.zeros((*x.shape[:-1], 1), x.dtype)
     rtol, atol = [
-        0.0 if least is None else raw(least)[..., None] if is_array(raw(least)) else least
+        0.0 if least is None else data_of(least)[..., None] if is_array(data_of(least)) else least
         for least in (rtol, atol)
     ]
     return xp.maximum(largest * rtol, atol)
@@ -309,8 +309,8 @@ def pinverse(input, rcond=1e-15):
 def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False):
     """How many singular values are larger than max(atol, rtol times the largest)."""
     _matrices(A, "matrix_rank")
-    x = raw(svdvals(_symmetric(A) if hermitian else A))
-    least = _least(x, atol if tol is None else tol, rtol, raw(A).shape[-2:])
+    x = data_of(svdvals(_symmetric(A) if hermitian else A))
+    least = _least(x, atol if tol is None else tol, rtol, data_of(A).shape[-2:])
     return constant((x > least).sum(axis=-1), A)
 
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ..op import raw
+from ..tensor import Tensor
+
 _PYTORCHS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"}
 
 
@@ -27,6 +30,16 @@ def flat(arguments: tuple) -> tuple:
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         return tuple(arguments[0])
     return arguments
+
+
+def data_of(x: Any) -> Any:
+    """What carries the shape and dtype of x: the array of a Tensor, an array, a NumPy scalar.
+
+    Raises TypeError for what is no operand.
+    """
+    if isinstance(x, Tensor):
+        return x.array
+    return x if hasattr(x, "shape") else raw(x)
 
 
 def several(given: Any) -> tuple:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..backend import module_of
-from ..op import Op, raw
+from ..op import Op
 from . import elementwise as ew
-from .names import flat, numpy_names, several
+from .names import data_of, flat, numpy_names, several
 from .reduce import norm, sum_, sum_to
 from .shape import (
     broadcast_tensors,
@@ -53,14 +53,14 @@ def product(xp, a, b):
 
 
 def sum_to_shape(x, shape):
-    return x if raw(x).shape == shape else sum_to(x, shape)
+    return x if data_of(x).shape == shape else sum_to(x, shape)
 
 
 def matmul(input, other):
     """The matrix product; a vector on the left is a row, on the right a column, and its dimension
     goes again.
     """
-    x, y = raw(input), raw(other)
+    x, y = data_of(input), data_of(other)
     if x.dtype != y.dtype:
         raise RuntimeError(f"matmul of {x.dtype} and {y.dtype}: convert one with .to(dtype=...)")
     if x.ndim > 1 < y.ndim:
@@ -75,7 +75,7 @@ def matmul(input, other):
     if y.ndim == 1:
         other = unsqueeze(other, 1)
     out = Matmul()(input, other)
-    shape = raw(out).shape
+    shape = data_of(out).shape
     if x.ndim == 1:
         shape = shape[:-2] + shape[-1:]
     if y.ndim == 1:
@@ -89,16 +89,18 @@ def matmul(input, other):
 def _expect(name: str, *pairs: Any) -> None:
     """RuntimeError where a tensor has another number of dimensions than its product is for."""
     for x, ndim in pairs:
-        if raw(x).ndim != ndim:
+        if data_of(x).ndim != ndim:
             raise RuntimeError(
-                f"{name}: expected {ndim} dimensions, got shape {raw(x).shape}: "
+                f"{name}: expected {ndim} dimensions, got shape {data_of(x).shape}: "
                 "matmul and @ take other numbers"
             )
 
 
 def _fits(name: str, a: Any, b: Any, at: int = -1, to: int = -1) -> None:
-    if raw(a).shape[at] != raw(b).shape[to]:
-        raise RuntimeError(f"{name} of shapes {raw(a).shape} and {raw(b).shape}: sizes differ")
+    if data_of(a).shape[at] != data_of(b).shape[to]:
+        raise RuntimeError(
+            f"{name} of shapes {data_of(a).shape} and {data_of(b).shape}: sizes differ"
+        )
 
 
 def mm(input, mat2):
@@ -128,7 +130,7 @@ vdot = dot
 
 def inner(input, other):
     """The products of the vectors in the last dimensions, for all pairs of others."""
-    x, y = raw(input), raw(other)
+    x, y = data_of(input), data_of(other)
     if x.dtype != y.dtype:
         raise RuntimeError(f"inner of {x.dtype} and {y.dtype}: convert one with .to(dtype=...)")
     if not x.ndim or not y.ndim:
@@ -147,12 +149,14 @@ ger = outer
 
 def _plus(input, product, beta, alpha):
     """beta input + alpha product; an input of factor 0 counts as zeros, even where it is NaN."""
-    shape = raw(product).shape
-    if raw(input).dtype.kind in "iu":
+    shape = data_of(product).shape
+    if data_of(input).dtype.kind in "iu":
         beta, alpha = int(beta), int(alpha)
     product = product if alpha == 1 else product * alpha
-    if raw(expand(input, shape)).dtype != raw(product).dtype:
-        raise RuntimeError(f"adding {raw(product).dtype} to {raw(input).dtype}: convert one")
+    if data_of(expand(input, shape)).dtype != data_of(product).dtype:
+        raise RuntimeError(
+            f"adding {data_of(product).dtype} to {data_of(input).dtype}: convert one"
+        )
     if beta == 0:
         return product
     return (input if beta == 1 else input * beta) + product
@@ -191,9 +195,9 @@ def multi_dot(tensors, *, out=None):
     if len(tensors) < 2:
         raise RuntimeError(f"multi_dot of {len(tensors)} tensors: expected at least two")
     for i, x in enumerate(tensors):
-        if raw(x).ndim != 2 and (raw(x).ndim != 1 or 0 < i < len(tensors) - 1):
-            raise RuntimeError(f"multi_dot: tensor {i} has shape {raw(x).shape}, no matrix")
-    shapes = [raw(x).shape for x in tensors]
+        if data_of(x).ndim != 2 and (data_of(x).ndim != 1 or 0 < i < len(tensors) - 1):
+            raise RuntimeError(f"multi_dot: tensor {i} has shape {data_of(x).shape}, no matrix")
+    shapes = [data_of(x).shape for x in tensors]
     first, last = shapes[0], shapes[-1]
     sizes = [first[0] if len(first) == 2 else 1, *[shape[0] for shape in shapes[1:]]]
     sizes.append(last[1] if len(last) == 2 else 1)
@@ -220,7 +224,7 @@ def chain_matmul(*matrices):
 
 def matrix_power(input, n):
     """The product of `n` times the matrix, its inverse for negative n."""
-    shape = raw(input).shape
+    shape = data_of(input).shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise RuntimeError(f"matrix_power of shape {shape}: expected square matrices")
     if n < 0:
@@ -228,7 +232,7 @@ def matrix_power(input, n):
 
         return matrix_power(inv(input), -n)
     if n == 0:
-        x = raw(input)
+        x = data_of(input)
         return input * 0 + module_of(x).eye(shape[-1], dtype=x.dtype)
     half = matrix_power(input, n // 2) if n > 1 else None
     if half is None:
@@ -290,7 +294,7 @@ def einsum(equation, *operands):
     operands = list(flat(operands))
     if not operands:
         raise ValueError("einsum needs an equation and at least one operand")
-    inputs, out = _labels(equation, tuple([raw(x).ndim for x in operands]))
+    inputs, out = _labels(equation, tuple([data_of(x).ndim for x in operands]))
     sizes = _sizes(equation, inputs, operands)
     terms = [_each_label_once(x, labels, sizes) for x, labels in zip(operands, inputs)]
     while len(terms) > 1:
@@ -301,8 +305,8 @@ def einsum(equation, *operands):
         union = la + tuple([i for i in lb if i not in la])
         keep = out if len(terms) == 2 else tuple([i for i in union if i in later])
         keep = tuple([i for i in keep if i in union])
-        if raw(a).dtype != raw(b).dtype:
-            raise RuntimeError(f"einsum of {raw(a).dtype} and {raw(b).dtype}: convert one")
+        if data_of(a).dtype != data_of(b).dtype:
+            raise RuntimeError(f"einsum of {data_of(a).dtype} and {data_of(b).dtype}: convert one")
         terms[:2] = [(Contract(labels=(la, lb, keep))(a, b), keep)]
     ((y, labels),) = terms
     y, labels = _without(y, labels, set(out))
@@ -358,9 +362,11 @@ def _sizes(equation, inputs, operands):
     sizes: dict = {}
     for labels, x in zip(inputs, operands):
         mine: dict = {}
-        for label, n in zip(labels, raw(x).shape):
+        for label, n in zip(labels, data_of(x).shape):
             if mine.setdefault(label, n) != n:
-                raise RuntimeError(f"einsum {equation!r}: label {label} twice in {raw(x).shape}")
+                raise RuntimeError(
+                    f"einsum {equation!r}: label {label} twice in {data_of(x).shape}"
+                )
             if sizes.setdefault(label, n) != n:
                 if 1 not in (n, sizes[label]):
                     raise RuntimeError(
@@ -378,7 +384,7 @@ def _each_label_once(x, labels, sizes):
             j = labels.index(label, i + 1)
             x = diagonal(x, 0, i, j)
             labels = tuple([c for k, c in enumerate(labels) if k not in (i, j)]) + (label,)
-    shape = raw(x).shape
+    shape = data_of(x).shape
     drop = [i for i, label in enumerate(labels) if shape[i] == 1 != sizes[label]]
     if drop:
         x = squeeze(x, drop)
@@ -396,8 +402,8 @@ def _without(x, labels, needed):
 
 def tensordot(a, b, dims=2):
     """Products summed over the last `dims` dimensions of a and the first of b, or two lists."""
-    na, nb = raw(a).ndim, raw(b).ndim
-    dims = raw(dims).tolist() if not isinstance(dims, (int, tuple, list)) else dims
+    na, nb = data_of(a).ndim, data_of(b).ndim
+    dims = data_of(dims).tolist() if not isinstance(dims, (int, tuple, list)) else dims
     if isinstance(dims, int):
         if not 0 <= dims <= min(na, nb):
             raise RuntimeError(f"tensordot over {dims} dimensions of {na} and {nb}")
@@ -406,15 +412,15 @@ def tensordot(a, b, dims=2):
     if len(da) != len(db):
         raise RuntimeError(f"tensordot over {da} and {db}: give as many of each")
     for i, j in zip(da, db):
-        n, m = raw(a).shape[i], raw(b).shape[j]
+        n, m = data_of(a).shape[i], data_of(b).shape[j]
         if n == 1 != m:  # a size of 1 broadcasts, so the other is summed
             b = sum_(b, j, True)
         elif m == 1 != n:
             a = sum_(a, i, True)
         else:
             _fits("tensordot", a, b, i, j)
-    if raw(a).dtype != raw(b).dtype:
-        raise RuntimeError(f"tensordot of {raw(a).dtype} and {raw(b).dtype}: convert one")
+    if data_of(a).dtype != data_of(b).dtype:
+        raise RuntimeError(f"tensordot of {data_of(a).dtype} and {data_of(b).dtype}: convert one")
     la = tuple(range(na))
     lb = tuple([da[db.index(j)] if j in db else na + j for j in range(nb)])
     out = tuple([i for i in la if i not in da] + [i for i in lb if i >= na])
@@ -423,7 +429,7 @@ def tensordot(a, b, dims=2):
 
 def kron(input, other):
     """Every element of the input times the whole of other."""
-    x, y = raw(input).shape, raw(other).shape
+    x, y = data_of(input).shape, data_of(other).shape
     ndim = max(len(x), len(y))
     x, y = (1,) * (ndim - len(x)) + x, (1,) * (ndim - len(y)) + y
     a = reshape(input, [size for n in x for size in (n, 1)])
@@ -437,16 +443,20 @@ def kron(input, other):
 @numpy_names
 def cross(input, other, dim=None):
     """The cross product along `dim`, by default the first of size 3."""
-    x = raw(input)
+    x = data_of(input)
     if dim is None:
         if 3 not in x.shape:
             raise RuntimeError(f"cross: no dimension of size 3 in {x.shape}")
         dim = x.shape.index(3)
-    if x.ndim != raw(other).ndim:
-        raise RuntimeError(f"cross of shapes {x.shape} and {raw(other).shape}: dimensions differ")
+    if x.ndim != data_of(other).ndim:
+        raise RuntimeError(
+            f"cross of shapes {x.shape} and {data_of(other).shape}: dimensions differ"
+        )
     dim = checked_dim(dim, x.ndim)
-    if x.shape[dim] != 3 or raw(other).shape[dim] != 3:
-        raise RuntimeError(f"cross of {x.shape} and {raw(other).shape}: size 3 along {dim} needed")
+    if x.shape[dim] != 3 or data_of(other).shape[dim] != 3:
+        raise RuntimeError(
+            f"cross of {x.shape} and {data_of(other).shape}: size 3 along {dim} needed"
+        )
     a, b = broadcast_tensors(input, other)
     return roll(a, -1, dim) * roll(b, -2, dim) - roll(a, -2, dim) * roll(b, -1, dim)
 
@@ -460,8 +470,8 @@ def trace(input):
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """The cosine of the angle between vectors along `dim`; lengths count at least `eps`."""
     for x in (x1, x2):
-        if raw(x).dtype.kind != "f":
-            raise RuntimeError(f"cosine_similarity of {raw(x).dtype}: convert to a float first")
+        if data_of(x).dtype.kind != "f":
+            raise RuntimeError(f"cosine_similarity of {data_of(x).dtype}: convert to a float first")
     x1, x2 = broadcast_tensors(x1, x2)
     a = x1 / ew.clamp(norm(x1, 2, dim, True), min=eps)
     b = x2 / ew.clamp(norm(x2, 2, dim, True), min=eps)
@@ -475,7 +485,7 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 
 def cdist(x1, x2, p=2.0, compute_mode=None):
     """The distances of all pairs of rows; its gradient is 0 where two are equal."""
-    a, b = raw(x1), raw(x2)
+    a, b = data_of(x1), data_of(x2)
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:
         raise RuntimeError(f"cdist of shapes {a.shape} and {b.shape}: rows of one length needed")
     return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
@@ -486,7 +496,7 @@ def pdist(input, p=2.0):
     _expect("pdist", (input, 2))
     from .scatter import pick
 
-    x = raw(input)
+    x = data_of(input)
     pairs = [*combinations(range(x.shape[0]), 2)]
     place = module_of(x).asarray
     first, second = [place([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1)]

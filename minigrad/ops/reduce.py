@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import module_of
-from ..op import Op, raw
+from ..op import Op
 from . import elementwise as ew
 from .convert import cast
-from .names import numpy_names, return_types, several
+from .names import data_of, numpy_names, return_types, several
 from .promotion import floating
 from .scatter import Gather, constant
 from .shape import dim_of, expand, reshape, squeeze, unique_dims
@@ -41,8 +41,8 @@ def typed(op: Op, input: Any, dtype: Any) -> Any:
     if dtype is None:
         return op(input)
     dtype = np.dtype(dtype)
-    y = op(input if raw(input).dtype == dtype else cast(input, dtype))
-    return y if raw(y).dtype == dtype else cast(y, dtype)
+    y = op(input if data_of(input).dtype == dtype else cast(input, dtype))
+    return y if data_of(y).dtype == dtype else cast(y, dtype)
 
 
 def wide(x):
@@ -52,7 +52,7 @@ def wide(x):
 
 def floats_only(input: Any, name: str, error: type = RuntimeError) -> None:
     """Raise where the input holds no floating-point numbers."""
-    dtype = raw(input).dtype
+    dtype = data_of(input).dtype
     if dtype.kind != "f":
         raise error(
             f"{name} of {dtype}: convert to a floating dtype first, e.g. x.float().{name}()"
@@ -116,8 +116,11 @@ class Amax(Reduction):
         return getattr(x, self.reduce)(axis=self.dims, keepdims=self.keepdim)
 
     def backward(self, g, y, x):
-        ties = ew.eq(x, reshape(y, self.kept))
+        ties = self.ties(x, reshape(y, self.kept))
         return ties * reshape(g / sum_(ties, self.dims, self.keepdim), self.kept)
+
+    def ties(self, x, y):
+        return ew.eq(x, y)
 
 
 class Amin(Amax):
@@ -292,7 +295,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 
 
 def without_nan(x, value=0.0):
-    return x if raw(x).dtype.kind != "f" else ew.where(ew.ne(x, x), value, x)
+    return x if data_of(x).dtype.kind != "f" else ew.where(ew.ne(x, x), value, x)
 
 
 @numpy_names
@@ -353,7 +356,7 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     if p == 1:
         return sum_(ew.abs(input), dim, keepdim)
     if math.isinf(p):
-        if not raw(input).size and p > 0 and dim is None:
+        if not data_of(input).size and p > 0 and dim is None:
             return sum_(input)
         return (amax if p > 0 else amin)(ew.abs(input), dim, keepdim)
     return Norm(dim=dim, keepdim=keepdim, p=p)(input)
@@ -407,7 +410,7 @@ def _extremum(name, input, dim, keepdim):
 
 def picked(kind, input, dim, indices, keepdim):
     """The elements at `indices`, one along `dim`, and the indices, in a tuple of the given kind."""
-    if not raw(input).ndim:
+    if not data_of(input).ndim:
         return kind(reshape(Gather(dim=0)(reshape(input, (1,)), reshape(indices, (1,))), ()),
                     reshape(indices, ()))  # fmt: skip
     values = Gather(dim=dim_of(input, dim), distinct=True)(input, indices)
@@ -420,7 +423,7 @@ def picked(kind, input, dim, indices, keepdim):
 def _arg(name: str):
     @numpy_names
     def arg(input, dim=None, keepdim=False):
-        x = raw(input)
+        x = data_of(input)
         if dim is not None:
             dim = dim_of(input, dim)
         if not (x.size if dim is None else (x.shape or (1,))[dim]):
@@ -437,7 +440,7 @@ def _arg(name: str):
 def _quantifier(name: str):
     @numpy_names
     def quantifier(input, dim=None, keepdim=False):
-        x = raw(input)
+        x = data_of(input)
         dims = () if dim == () else dims_of(dim, x.ndim)
         y = getattr(x != 0, name)(axis=dims, keepdims=keepdim)
         return constant(y.astype(np.uint8) if x.dtype == np.uint8 else y, input)

@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from ..backend import module_of
-from ..op import Op, raw
+from ..op import Op
 from . import elementwise as ew
-from .names import numpy_names, return_types
+from .names import data_of, numpy_names, return_types
 from .reduce import floats_only, typed, wide, with_kept_dims
 from .scatter import Gather, constant, full_as
 from .shape import cat, checked_dim, dim_of, expand, narrow, paste, reshape
@@ -52,7 +52,7 @@ class Prod(Op):
         return y.astype(x.dtype) if x.dtype == np.float16 else y
 
     def backward(self, g, _y, x):
-        if not raw(x).size:
+        if not data_of(x).size:
             return x * 1.0
         left = before(CumProd(dim=self.dim)(x), self.dim)
         right = before(CumProd(dim=self.dim)(flip(x, self.dim)), self.dim)
@@ -70,8 +70,8 @@ class LogCumSumExp(Op):
 
     def backward(self, g, y, x):
         y = ew.where(ew.eq(y, -math.inf), 0.0, y)
-        step = ew.exp(narrow(y, self.dim, 0, raw(y).shape[self.dim] - 1)
-                      - narrow(y, self.dim, 1, raw(y).shape[self.dim] - 1))  # fmt: skip
+        step = ew.exp(narrow(y, self.dim, 0, data_of(y).shape[self.dim] - 1)
+                      - narrow(y, self.dim, 1, data_of(y).shape[self.dim] - 1))  # fmt: skip
         last = narrow(y, self.dim, 0, 1)
         step = cat([step, full_as(last, last, 0)], self.dim)
         return ew.exp(x - y) * recurrence(g, step, self.dim)
@@ -85,12 +85,12 @@ def inside(x):
 def before(x, dim):
     """x[i - 1] at i, and 1 at 0."""
     first = narrow(x, dim, 0, 1)
-    return cat([full_as(first, x, 1), narrow(x, dim, 0, raw(x).shape[dim] - 1)], dim)
+    return cat([full_as(first, x, 1), narrow(x, dim, 0, data_of(x).shape[dim] - 1)], dim)
 
 
 def after(x, dim, by=1):
     """x[i + by] at i, and 0 where there is none."""
-    shape = raw(x).shape
+    shape = data_of(x).shape
     n = shape[dim] - by
     return paste(narrow(x, dim, by, n), (slice(None),) * dim + (slice(n),), shape)
 
@@ -98,7 +98,7 @@ def after(x, dim, by=1):
 def recurrence(g, a, dim):
     """r with r[i] = g[i] + a[i] r[i + 1]: log n steps, differentiable to any order."""
     by = 1
-    while by < raw(g).shape[dim]:
+    while by < data_of(g).shape[dim]:
         g = g + a * after(g, dim, by)
         a = a * after(a, dim, by)
         by *= 2
@@ -116,7 +116,7 @@ def doubled(xp, x, dim, combine):
 
 def _along(op, input, dim, dtype=None):
     """A scan along `dim`; of one element, or of none, it is that."""
-    dim, x = dim_of(input, dim), raw(input)
+    dim, x = dim_of(input, dim), data_of(input)
     if x.ndim and x.size:
         return typed(op(dim=dim), input, dtype)
     line = reshape(input, (1,)) if not x.ndim else input
@@ -141,7 +141,7 @@ def logcumsumexp(input, dim):
 
 @numpy_names
 def prod(input, dim=None, keepdim=False, *, dtype=None):
-    x = raw(input)
+    x = data_of(input)
     if dim is None:
         dim, input = 0, reshape(input, (x.size,))
         y = typed(Prod(dim=0, keepdim=False), input, dtype)
@@ -155,7 +155,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
 def _running_extreme(name: str, combine: str, reaches: str):
     @numpy_names
     def function(input, dim):
-        x, dim = raw(input), dim_of(input, dim)
+        x, dim = data_of(input), dim_of(input, dim)
         if not x.ndim:
             zero = constant(module_of(x).zeros((), np.int64), input)
             return getattr(return_types, name)(reshape(input, ()), zero)
@@ -179,7 +179,7 @@ cummin = _running_extreme("cummin", "minimum", "less_equal")
 @numpy_names
 def diff(input, n=1, dim=-1, prepend=None, append=None):
     """The differences of neighbours along `dim`, `n` times over."""
-    ndim = raw(input).ndim
+    ndim = data_of(input).ndim
     if not ndim:
         raise RuntimeError("diff of a 0-d tensor: expected at least 1 dimension")
     if n < 0:
@@ -188,9 +188,9 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
     parts = [x for x in (prepend, input, append) if x is not None] if n else [input]
     x = cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
-        size = raw(x).shape[dim]
+        size = data_of(x).shape[dim]
         if not size:
             break
         later, sooner = narrow(x, dim, 1, size - 1), narrow(x, dim, 0, size - 1)
-        x = ew.ne(later, sooner) if raw(x).dtype.kind == "b" else later - sooner
+        x = ew.ne(later, sooner) if data_of(x).dtype.kind == "b" else later - sooner
     return x

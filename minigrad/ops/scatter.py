@@ -9,12 +9,12 @@ import math
 from typing import Any
 
 from ..backend import CPU, backend_of, is_array, module_of
-from ..op import Op, raw
+from ..op import Op
 from ..tensor import Tensor, wrap
 from .convert import cast, clone
 from .elementwise import eq, maximum, ne, where
 from .indexing import Pick, Put
-from .names import numpy_names
+from .names import data_of, numpy_names
 from .shape import broadcast_shapes, checked_dim, cut, dim_of, expand, paste, reshape
 
 
@@ -72,7 +72,7 @@ class ScatterExtreme(Op):
         return y
 
     def backward(self, g, y, x, index, src):
-        shape = raw(x).shape
+        shape = data_of(x).shape
         mine = 1.0 * eq(x, y)
         theirs = 1.0 * eq(src, Gather(dim=self.dim)(y, index))
         shares = g / maximum(mine + ScatterAdd(dim=self.dim, shape=shape)(theirs, index), 1.0)
@@ -93,7 +93,7 @@ class ScatterProduct(Op):
 
         # the product of the others: where src is the only zero, of all but the zeros
         zeros, ones = eq(src, 0), full_as(x, x, 1)
-        count = read(ScatterAdd(dim=self.dim, shape=raw(x).shape)(1.0 * zeros, index))
+        count = read(ScatterAdd(dim=self.dim, shape=data_of(x).shape)(1.0 * zeros, index))
         nonzero = where(zeros, 1.0, src)
         rest = scatter_product(ones, self.dim, index, nonzero)
         single = where(zeros, 1.0 * eq(count, 1), 1.0 * eq(count, 0))
@@ -122,7 +122,7 @@ def places(xp: Any, index: Any, dim: int) -> tuple:
 
 def integers(index: Any, name: str, error: type = RuntimeError) -> Any:
     """The array of an index; RuntimeError where it holds no integers."""
-    ids = raw(index)
+    ids = data_of(index)
     if not is_array(ids) or ids.dtype.kind not in "iu":
         raise error(f"{name}: expected an index of integers, got {getattr(ids, 'dtype', ids)}")
     return ids
@@ -140,7 +140,7 @@ def within(ids: Any, size: int, name: str, error: type = RuntimeError, wraps: bo
 
 def _positions(input: Any, dim: int, index: Any, name: str) -> tuple[Any, int]:
     """The index of gather and scatter, checked, and its dimension counted from 0."""
-    x, dim, ids = raw(input), dim_of(input, dim), integers(index, name)
+    x, dim, ids = data_of(input), dim_of(input, dim), integers(index, name)
     if ids.size:
         if (ids.ndim or 1) != (x.ndim or 1):
             raise RuntimeError(
@@ -155,7 +155,7 @@ def _positions(input: Any, dim: int, index: Any, name: str) -> tuple[Any, int]:
 
 
 def _same_dtype(input: Any, source: Any, name: str) -> None:
-    a, b = raw(input), raw(source)
+    a, b = data_of(input), data_of(source)
     if is_array(b) and a.dtype != b.dtype:
         raise RuntimeError(f"{name}: {b.dtype} into a tensor of {a.dtype}: convert it first")
 
@@ -163,13 +163,13 @@ def _same_dtype(input: Any, source: Any, name: str) -> None:
 def constant(array: Any, *inputs: Any) -> Any:
     """A result without gradient: a Tensor if one of the inputs is."""
     if any([isinstance(x, Tensor) for x in inputs]):
-        return wrap(module_of(*map(raw, inputs)).asarray(array))
+        return wrap(module_of(*map(data_of, inputs)).asarray(array))
     return array
 
 
 def _line(input):
     """A 0-d tensor as a vector, for the rules of dimensions."""
-    return input if raw(input).ndim else reshape(input, (1,))
+    return input if data_of(input).ndim else reshape(input, (1,))
 
 
 # reading
@@ -179,9 +179,9 @@ def _line(input):
 def gather(input, dim, index, *, sparse_grad=False):
     """The elements of the input at `index` along `dim`, in the shape of the index."""
     ids, dim = _positions(input, dim, index, "gather")
-    if not ids.size and ids.ndim != raw(input).ndim:
+    if not ids.size and ids.ndim != data_of(input).ndim:
         return reshape(cut(reshape(input, (-1,)), (slice(0),)), ids.shape)
-    if not raw(input).ndim or not ids.ndim:
+    if not data_of(input).ndim or not ids.ndim:
         return reshape(Gather(dim=0)(_line(input), _line(index)), ids.shape)
     return Gather(dim=dim)(input, index)
 
@@ -191,7 +191,7 @@ def take_along_dim(input, indices, dim=None):
     """The elements at `indices` along `dim`, all else broadcasting; of the flat input without."""
     if dim is None:
         input, indices, dim = reshape(input, (-1,)), reshape(indices, (-1,)), 0
-    ids, x = integers(indices, "take_along_dim"), raw(input)
+    ids, x = integers(indices, "take_along_dim"), data_of(input)
     if ids.ndim != x.ndim:
         raise RuntimeError(
             f"take_along_dim: indices with {ids.ndim} dimensions for a tensor with {x.ndim}"
@@ -207,7 +207,7 @@ def take_along_dim(input, indices, dim=None):
 @numpy_names
 def index_select(input, dim, index):
     """The slices along `dim` at `index`, a vector."""
-    x, dim, ids = raw(input), dim_of(input, dim), integers(index, "index_select")
+    x, dim, ids = data_of(input), dim_of(input, dim), integers(index, "index_select")
     if ids.ndim > 1:
         raise IndexError(f"index_select: expected a vector of indices, got shape {ids.shape}")
     within(ids, x.shape[dim] if x.ndim else 1, "index_select", IndexError)
@@ -224,13 +224,13 @@ def pick(input, dim, ids):
 def take(input, index):
     """The elements of the flat input at `index`, in its shape; negative ones count from the end."""
     ids = integers(index, "take")
-    within(ids, raw(input).size, "take", IndexError, wraps=True)
-    return pick(reshape(input, (raw(input).size,)), 0, index)
+    within(ids, data_of(input).size, "take", IndexError, wraps=True)
+    return pick(reshape(input, (data_of(input).size,)), 0, index)
 
 
 def masked_select(input, mask):
     """The elements where the mask is true, as a vector; input and mask broadcast."""
-    flags, x = raw(mask), raw(input)
+    flags, x = data_of(mask), data_of(input)
     if flags.dtype.kind != "b":
         raise RuntimeError(f"masked_select: expected a mask of bool, got {flags.dtype}")
     shape = broadcast_shapes(x.shape, flags.shape)
@@ -245,9 +245,9 @@ def masked_select(input, mask):
 def _scatter(input, dim, index, src, name):
     """The arguments of the scatter functions: checked, of one dimension at least, src cut."""
     ids, dim = _positions(input, dim, index, name)
-    if is_array(raw(src)):
+    if is_array(data_of(src)):
         _same_dtype(input, src, name)
-        shape = raw(src).shape or (1,)
+        shape = data_of(src).shape or (1,)
         if ids.size and (
             len(shape) != (ids.ndim or 1) or any(n > m for n, m in zip(ids.shape, shape))
         ):
@@ -267,26 +267,26 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError(f"scatter: reduce is 'add' or 'multiply', not {reduce!r}")
     x, dim, at, values = _scatter(input, dim, index, src, "scatter")
-    if not raw(at).size:
+    if not data_of(at).size:
         return clone(input)
     if reduce is not None:
-        if not is_array(raw(values)):
+        if not is_array(data_of(values)):
             values = full_as(at, x, values)
         y = (
             ScatterProduct(dim=dim)(x, at, values)
             if reduce == "multiply"
-            else x + ScatterAdd(dim=dim, shape=raw(x).shape)(values, at)
+            else x + ScatterAdd(dim=dim, shape=data_of(x).shape)(values, at)
         )
     else:
-        where_to = list(places(module_of(raw(at)), raw(at), dim))
+        where_to = list(places(module_of(data_of(at)), data_of(at), dim))
         where_to[dim] = at
         y = Put(dims=[True] * len(where_to), accumulate=False)(x, values, *where_to)
-    return reshape(y, raw(input).shape)
+    return reshape(y, data_of(input).shape)
 
 
 def full_as(at, x, value):
     """A number in the shape of one tensor and the dtype of another."""
-    array = module_of(raw(at)).full(raw(at).shape, value, raw(x).dtype)
+    array = module_of(data_of(at)).full(data_of(at).shape, value, data_of(x).dtype)
     return wrap(array) if isinstance(at, Tensor) else array
 
 
@@ -294,9 +294,9 @@ def full_as(at, x, value):
 def scatter_add(input, dim, index, src):
     """The input with src added where `gather` with `index` would read."""
     x, dim, at, src = _scatter(input, dim, index, src, "scatter_add")
-    if not raw(at).size:
+    if not data_of(at).size:
         return clone(input)
-    return reshape(x + ScatterAdd(dim=dim, shape=raw(x).shape)(src, at), raw(input).shape)
+    return reshape(x + ScatterAdd(dim=dim, shape=data_of(x).shape)(src, at), data_of(input).shape)
 
 
 @numpy_names
@@ -308,17 +308,17 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"scatter_reduce: {reduce!r} is none of sum, prod, mean, amax, amin")
     x, dim, at, src = _scatter(input, dim, index, src, "scatter_reduce")
-    if not raw(at).size:
+    if not data_of(at).size:
         return clone(input)
-    shape, dtype = raw(x).shape, raw(x).dtype
+    shape, dtype = data_of(x).shape, data_of(x).dtype
     hits = ScatterAdd(dim=dim, shape=shape)(full_as(at, x, 1), at)
     hit = ne(hits, 0)
     if not include_self:
         neutral = {"sum": 0, "mean": 0, "prod": 1}.get(reduce)
         if neutral is None:
-            info = (module_of(raw(x)).finfo if dtype.kind == "f" else module_of(raw(x)).iinfo)(
-                dtype
-            )
+            info = (
+                module_of(data_of(x)).finfo if dtype.kind == "f" else module_of(data_of(x)).iinfo
+            )(dtype)
             ends = (info.min, info.max) if dtype.kind != "f" else (-float("inf"), float("inf"))
             neutral = ends[reduce == "amin"]
         x = where(hit, neutral, x)
@@ -330,20 +330,20 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
         y = x + ScatterAdd(dim=dim, shape=shape)(src, at)
         if reduce == "mean":
             count = maximum(hits + (1 if include_self else 0), 1)
-            y = y / count if dtype.kind == "f" else constant(raw(y) // raw(count), y)
-    return reshape(y, raw(input).shape)
+            y = y / count if dtype.kind == "f" else constant(data_of(y) // data_of(count), y)
+    return reshape(y, data_of(input).shape)
 
 
 def _slices(input, dim, index, source, name, error=RuntimeError, wraps=False):
     """The arguments of the index functions, checked, 1-d at least; and `dims` of Put."""
-    x, dim = raw(input), dim_of(input, dim)
+    x, dim = data_of(input), dim_of(input, dim)
     ids = integers(index, name, error)
     if ids.ndim > 1:
         raise error(f"{name}: expected a vector of indices, got shape {ids.shape}")
     within(ids, x.shape[dim] if x.ndim else 1, name, error, wraps)
     if source is not None:
         _same_dtype(input, source, name)
-        s = raw(source)
+        s = data_of(source)
         if s.ndim and (s.ndim != x.ndim or s.shape[dim] != ids.size):
             raise error(f"{name}: {ids.size} indices for a source of shape {s.shape}")
         if s.ndim and any(n != m for d, (n, m) in enumerate(zip(s.shape, x.shape)) if d != dim):
@@ -358,28 +358,30 @@ def index_add(input, dim, index, source, *, alpha=1):
     """The input with `alpha` times the slices of source added at `index` along `dim`."""
     x, _, ids, dims = _slices(input, dim, index, source, "index_add")
     source = _line(source if alpha == 1 else source * alpha)
-    return reshape(Put(dims=dims, accumulate=True)(x, source, ids), raw(input).shape)
+    return reshape(Put(dims=dims, accumulate=True)(x, source, ids), data_of(input).shape)
 
 
 @numpy_names
 def index_copy(input, dim, index, source):
     """The input with the slices of source written at `index` along `dim`."""
     x, _, ids, dims = _slices(input, dim, index, source, "index_copy", IndexError)
-    return reshape(Put(dims=dims, accumulate=False)(x, _line(source), ids), raw(input).shape)
+    return reshape(Put(dims=dims, accumulate=False)(x, _line(source), ids), data_of(input).shape)
 
 
 @numpy_names
 def index_fill(input, dim, index, value):
     """The input with `value`, a number or 0-d tensor, at the slices `index` along `dim`."""
-    if is_array(raw(value)) and raw(value).ndim:
-        raise RuntimeError(f"index_fill: one value, not a tensor of shape {raw(value).shape}")
+    if is_array(data_of(value)) and data_of(value).ndim:
+        raise RuntimeError(f"index_fill: one value, not a tensor of shape {data_of(value).shape}")
     x, dim, ids, _ = _slices(input, dim, index, None, "index_fill", IndexError, wraps=True)
-    array = raw(x)
+    array = data_of(x)
     xp, n = module_of(array), array.shape[dim]
     # where an index occurs twice it fills once, also on the way back
-    marked = xp.isin(xp.arange(n), raw(ids) % max(n, 1))
+    marked = xp.isin(xp.arange(n), data_of(ids) % max(n, 1))
     y = where(marked.reshape([-1 if d == dim else 1 for d in range(array.ndim)]), value, x)
-    return reshape(y if raw(y).dtype == array.dtype else cast(y, array.dtype), raw(input).shape)
+    return reshape(
+        y if data_of(y).dtype == array.dtype else cast(y, array.dtype), data_of(input).shape
+    )
 
 
 @numpy_names
@@ -389,18 +391,18 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
         raise RuntimeError(f"index_reduce: {reduce!r} is none of prod, mean, amax, amin")
     x, dim, ids, _ = _slices(input, dim, index, source, "index_reduce", IndexError)
     source = _line(source)
-    ids = reshape(ids, [-1 if d == dim else 1 for d in range(raw(x).ndim)])
-    ids = expand(ids, raw(source).shape)
+    ids = reshape(ids, [-1 if d == dim else 1 for d in range(data_of(x).ndim)])
+    ids = expand(ids, data_of(source).shape)
     y = scatter_reduce(x, dim, ids, source, reduce, include_self=include_self)
-    return reshape(y, raw(input).shape)
+    return reshape(y, data_of(input).shape)
 
 
 def put(input, index, source, accumulate=False):
     """The input with source written, or added, at `index` into the flat input."""
-    ids, x = integers(index, "put"), raw(input)
+    ids, x = integers(index, "put"), data_of(input)
     _same_dtype(input, source, "put")
-    if ids.size != raw(source).size:
-        raise IndexError(f"put: {ids.size} indices for a source of {raw(source).size} elements")
+    if ids.size != data_of(source).size:
+        raise IndexError(f"put: {ids.size} indices for a source of {data_of(source).size} elements")
     within(ids, x.size, "put", IndexError, wraps=True)
     flat, values = reshape(input, (x.size,)), reshape(source, (ids.size,))
     y = Put(dims=[True], accumulate=accumulate)(flat, values, reshape(index, (ids.size,)))
@@ -409,7 +411,7 @@ def put(input, index, source, accumulate=False):
 
 def masked_scatter(input, mask, source):
     """The input with the elements of source, in their order, where the mask is true."""
-    flags, x, s = raw(mask), raw(input), raw(source)
+    flags, x, s = data_of(mask), data_of(input), data_of(source)
     if flags.dtype.kind != "b":
         raise RuntimeError(f"masked_scatter: expected a mask of bool, got {flags.dtype}")
     _same_dtype(input, source, "masked_scatter")
@@ -426,7 +428,7 @@ def masked_scatter(input, mask, source):
 
 def written(input, src, view, adjoint, name):
     """The input with `src` in the region that `view` shows, whose adjoint puts it there."""
-    region, values = raw(view(input)), raw(src)
+    region, values = data_of(view(input)), data_of(src)
     if region.shape != values.shape:
         raise RuntimeError(f"{name}: src {values.shape} for a region of shape {region.shape}")
     mask = adjoint(module_of(values).ones(values.shape, bool))
@@ -436,7 +438,7 @@ def written(input, src, view, adjoint, name):
 @numpy_names
 def select_scatter(input, src, dim, index):
     """The input with src as its slice `index` along `dim`."""
-    dim, size = dim_of(input, dim), raw(input).shape
+    dim, size = dim_of(input, dim), data_of(input).shape
     if not -size[dim] <= index < size[dim]:
         raise IndexError(f"select_scatter: index {index} of {size[dim]} along dimension {dim}")
     return _written_cut(input, src, (slice(None),) * dim + (int(index),), "select_scatter")
@@ -450,5 +452,5 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
 
 
 def _written_cut(input, src, index, name):
-    shape = raw(input).shape
+    shape = data_of(input).shape
     return written(input, src, lambda x: cut(x, index), lambda x: paste(x, index, shape), name)

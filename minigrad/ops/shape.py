@@ -8,10 +8,10 @@ from typing import Any
 
 from ..backend import is_array
 from ..dtypes import Size, dtype
-from ..op import Op, raw
+from ..op import Op
 from ..tensor import Tensor
 from .indexing import Index, IndexAdd
-from .names import flat, numpy_names, several
+from .names import data_of, flat, numpy_names, several
 from .promotion import promoted
 
 
@@ -83,13 +83,17 @@ class Expand(Op):
         return g
 
 
+def in_one_dtype(xs):
+    dtype = xs[0].dtype
+    return promoted(*xs) if any([x.dtype is not dtype for x in xs]) else xs
+
+
 class Cat(Op):
     """Several arrays joined along `dim`"""
 
     def forward(self, *xs):
         self.sizes = [x.shape[self.dim] for x in xs]
-        xs = promoted(*xs)
-        return self.xp.concatenate(xs, axis=self.dim)
+        return self.xp.concatenate(in_one_dtype(xs), axis=self.dim)
 
     def backward(self, g, _y, *_xs):
         return split(g, self.sizes, self.dim)
@@ -99,7 +103,7 @@ class Stack(Op):
     """Several arrays of one shape joined along a new dimension"""
 
     def forward(self, *xs):
-        return self.xp.stack(promoted(*xs), axis=self.dim)
+        return self.xp.stack(in_one_dtype(xs), axis=self.dim)
 
     def backward(self, g, _y, *_xs):
         return unbind(g, self.dim)
@@ -152,7 +156,7 @@ def checked_dim(dim: int, ndim: int) -> int:
 
 def dim_of(x: Any, dim: int, extra: int = 0) -> int:
     """`dim` of x, counted from 0; a 0-d tensor passes for one of one dimension, as in PyTorch."""
-    return checked_dim(dim, raw(x).ndim + extra or 1)
+    return checked_dim(dim, data_of(x).ndim + extra or 1)
 
 
 def unique_dims(dims: tuple[int, ...], ndim: int) -> tuple[int, ...]:
@@ -165,7 +169,7 @@ def unique_dims(dims: tuple[int, ...], ndim: int) -> tuple[int, ...]:
 
 def _dim_to_cut(x: Any, dim: int, name: str) -> int:
     """`dim` of x, counted from 0; a 0-d tensor has none to cut."""
-    ndim = raw(x).ndim
+    ndim = data_of(x).ndim
     if not ndim:
         raise RuntimeError(f"{name} of a 0-d tensor: expected at least 1 dimension")
     return checked_dim(dim, ndim)
@@ -180,8 +184,7 @@ def reshape(input, *shape, **named):
 
 
 def view(input, *shape, **named):
-    """The same memory in another shape; RuntimeError where a view of a tensor's memory would have to be
-    copied.
+    """The same memory in another shape; RuntimeError where a view would have to be copied.
 
     A tensor with memory of its own may lie there in another order than PyTorch's, so it is copied
     where it must be. With a dtype, the same memory read as that.
@@ -189,26 +192,26 @@ def view(input, *shape, **named):
     shape = named.get("shape", named.get("dtype", named.get("size"))) if named else flat(shape)
     if isinstance(shape, dtype) or (len(shape) == 1 and isinstance(shape[0], dtype)):
         target = (shape if isinstance(shape, dtype) else shape[0]).dtype
-        return input if raw(input).dtype == target else Reinterpret(dtype=target)(input)
+        return input if data_of(input).dtype == target else Reinterpret(dtype=target)(input)
     if isinstance(input, Tensor) and input.base is None:
         return Reshape(shape=tuple(shape))(input)
     return View(shape=tuple(shape))(input)
 
 
 def view_as(input, other):
-    return view(input, raw(other).shape)
+    return view(input, data_of(other).shape)
 
 
 def reshape_as(input, other):
-    return reshape(input, raw(other).shape)
+    return reshape(input, data_of(other).shape)
 
 
 def ravel(input):
-    return reshape(input, (-1,)) if raw(input).size else reshape(input, (0,))
+    return reshape(input, (-1,)) if data_of(input).size else reshape(input, (0,))
 
 
 def flatten(input, start_dim=0, end_dim=-1):
-    shape = raw(input).shape
+    shape = data_of(input).shape
     if not shape:
         return reshape(input, (1,))
     start, end = dim_of(input, start_dim), dim_of(input, end_dim)
@@ -220,7 +223,7 @@ def flatten(input, start_dim=0, end_dim=-1):
 @numpy_names
 def unflatten(input, dim, sizes):
     """Dimension `dim` in several of the given sizes, one of which may be -1."""
-    shape, dim, sizes = raw(input).shape, dim_of(input, dim), several(sizes)
+    shape, dim, sizes = data_of(input).shape, dim_of(input, dim), several(sizes)
     rest = math.prod([n for n in sizes if n != -1])
     fits = math.prod(sizes) == shape[dim] or (rest and sizes.count(-1) == 1)
     if not sizes or not fits or shape[dim] % (rest or 1):
@@ -234,7 +237,7 @@ def unflatten(input, dim, sizes):
 @numpy_names
 def squeeze(input, dim=None):
     """Without the dimensions of size 1: all of them, or those among `dim`."""
-    shape = raw(input).shape
+    shape = data_of(input).shape
     dims = range(len(shape)) if dim is None else unique_dims(several(dim), len(shape))
     keep = [n for i, n in enumerate(shape) if n != 1 or i not in dims]
     return reshape(input, keep)
@@ -242,7 +245,7 @@ def squeeze(input, dim=None):
 
 @numpy_names
 def unsqueeze(input, dim):
-    shape = raw(input).shape
+    shape = data_of(input).shape
     dim = checked_dim(dim, len(shape) + 1)
     return reshape(input, (*shape[:dim], 1, *shape[dim:]))
 
@@ -252,14 +255,14 @@ def unsqueeze(input, dim):
 
 def permute(input, *dims, **named):
     dims = tuple(named["dims"]) if named else flat(dims)
-    array = raw(input)
+    array = data_of(input)
     if len(dims) != array.ndim:
         raise RuntimeError(f"permute to {dims} of a tensor with {array.ndim} dimensions: name each")
     return Permute(dims=unique_dims(dims, array.ndim))(input)
 
 
 def transpose(input, dim0, dim1):
-    dims = list(range(raw(input).ndim))
+    dims = list(range(data_of(input).ndim))
     a, b = dim_of(input, dim0), dim_of(input, dim1)
     if dims:
         dims[a], dims[b] = b, a
@@ -275,7 +278,7 @@ swapdims = transpose
 
 def t(input):
     """The transpose of a matrix; a vector or a scalar as it is."""
-    ndim = raw(input).ndim
+    ndim = data_of(input).ndim
     if ndim > 2:
         raise RuntimeError(
             f"t() takes at most 2 dimensions, got {ndim}: use transpose, permute or mT"
@@ -287,7 +290,7 @@ def movedim(input, source, destination):
     """The dimensions `source` at the places `destination`, the others in their order."""
     if isinstance(source, int) != isinstance(destination, int):
         raise TypeError(f"movedim from {source} to {destination}: give two ints or two tuples")
-    ndim = raw(input).ndim
+    ndim = data_of(input).ndim
     source = unique_dims(several(source), ndim)
     destination = unique_dims(several(destination), ndim)
     if len(source) != len(destination):
@@ -305,15 +308,14 @@ moveaxis = movedim
 
 def expand(input, *size, **named):
     size = tuple(named["size"]) if named else flat(size)
-    if len(size) < raw(input).ndim:
-        raise RuntimeError(
-            f"expand a tensor of shape {raw(input).shape} to {size}: give a size for each dimension"
-        )
+    shape = data_of(input).shape
+    if len(size) < len(shape):
+        raise RuntimeError(f"expand {shape} to {size}: give a size for each dimension")
     return Expand(shape=size)(input)
 
 
 def expand_as(input, other):
-    return expand(input, raw(other).shape)
+    return expand(input, data_of(other).shape)
 
 
 def broadcast_to(input, size):
@@ -336,13 +338,13 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 def broadcast_tensors(*tensors):
     tensors = flat(tensors)
-    shape = broadcast_shapes(*[raw(x).shape for x in tensors])
+    shape = broadcast_shapes(*[data_of(x).shape for x in tensors])
     return tuple([expand(x, shape) for x in tensors])
 
 
 def _at_least(ndim: int, *tensors):
     def one(x):
-        shape = raw(x).shape
+        shape = data_of(x).shape
         missing = ndim - len(shape)
         if missing <= 0:
             return x
@@ -391,7 +393,7 @@ def cat(tensors, dim=0):
     if 0 in ndims:
         raise RuntimeError("cat of a 0-d tensor: it has no dimension to join, use stack")
     if len(ndims) > 1:
-        tensors = [x for x in tensors if raw(x).shape != (0,)]
+        tensors = [x for x in tensors if data_of(x).shape != (0,)]
     return Cat(dim=checked_dim(dim, max(ndims)))(*tensors)
 
 
@@ -408,7 +410,7 @@ def stack(tensors, dim=0):
 def hstack(tensors):
     """Joined along the second dimension, vectors along their only one."""
     tensors = [atleast_1d(x) for x in _listed(tensors, "hstack")]
-    return cat(tensors, 0 if raw(tensors[0]).ndim == 1 else 1)
+    return cat(tensors, 0 if data_of(tensors[0]).ndim == 1 else 1)
 
 
 def vstack(tensors):
@@ -427,7 +429,7 @@ def dstack(tensors):
 def column_stack(tensors):
     """Joined along the second dimension, vectors as columns."""
     tensors = [
-        reshape(x, (raw(x).size, 1)) if raw(x).ndim < 2 else x
+        reshape(x, (data_of(x).size, 1)) if data_of(x).ndim < 2 else x
         for x in _listed(tensors, "column_stack")
     ]
     return cat(tensors, 1)
@@ -436,10 +438,10 @@ def column_stack(tensors):
 def block_diag(*tensors):
     """Matrices along the diagonal of one, zeros elsewhere."""
     blocks = [atleast_2d(x) for x in tensors]
-    width = sum(raw(x).shape[1] for x in blocks)
+    width = sum(data_of(x).shape[1] for x in blocks)
     rows, start = [], 0
     for block in blocks:
-        height, n = raw(block).shape
+        height, n = data_of(block).shape
         rows.append(paste(block, (slice(None), slice(start, start + n)), (height, width)))
         start += n
     return cat(rows, 0)
@@ -453,7 +455,7 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     """Pieces of one size along `dim` (the last may be smaller), or of each size in a list."""
     size = split_size_or_sections if split_size is None else split_size
     dim = _dim_to_cut(tensor, dim, "split")
-    total = raw(tensor).shape[dim]
+    total = data_of(tensor).shape[dim]
     if isinstance(size, (tuple, list)):
         if min(size, default=0) < 0:
             raise RuntimeError(f"split into pieces of {size}: no size can be negative")
@@ -474,7 +476,7 @@ def chunk(input, chunks, dim=0):
     """At most `chunks` pieces of equal size along `dim`; the last may be smaller."""
     if chunks < 1:
         raise RuntimeError(f"chunk into {chunks} pieces: expected at least 1")
-    total = raw(input).shape[_dim_to_cut(input, dim, "chunk")]
+    total = data_of(input).shape[_dim_to_cut(input, dim, "chunk")]
     return split(input, max(1, -(-total // chunks)), dim)
 
 
@@ -483,7 +485,7 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, sections=None, indic
     """That many pieces along `dim` of sizes that differ by 1 at most, or cuts before each index."""
     given = next(v for v in (indices_or_sections, sections, indices) if v is not None)
     dim = _dim_to_cut(input, dim, "tensor_split")
-    total = raw(input).shape[dim]
+    total = data_of(input).shape[dim]
     if isinstance(given, Tensor):
         given = given.tolist()
     if isinstance(given, (tuple, list)):
@@ -497,7 +499,7 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, sections=None, indic
 
 def _split_along(name: str, dim: int, at_least: int):
     def function(input, indices_or_sections):
-        x = raw(input)
+        x = data_of(input)
         along = 0 if name == "hsplit" and x.ndim == 1 else dim
         if x.ndim < at_least:
             raise RuntimeError(f"{name} needs {at_least} dimensions at least, got {x.ndim}")
@@ -522,7 +524,7 @@ dsplit = _split_along("dsplit", 2, 3)
 @numpy_names
 def unbind(input, dim=0):
     """The slices along `dim`, without it."""
-    x = raw(input)
+    x = data_of(input)
     if not x.ndim:
         raise IndexError("unbind of a 0-d tensor: it has no dimension")
     dim = checked_dim(dim, x.ndim)
@@ -543,7 +545,7 @@ def paste(input, index, shape):
 def narrow(input, dim, start, length):
     """The `length` elements from `start` on along `dim`."""
     dim = _dim_to_cut(input, dim, "narrow")
-    size, place = raw(input).shape[dim], raw(start)
+    size, place = data_of(input).shape[dim], data_of(start)
     if is_array(place) and (place.ndim or place.dtype.kind not in "iu"):
         raise RuntimeError(f"narrow: start is an integer, not {place.dtype} of {place.shape}")
     start = int(place)
@@ -558,7 +560,7 @@ def narrow(input, dim, start, length):
 @numpy_names
 def select(input, dim, index):
     """The slice at `index` along `dim`, without it."""
-    x = raw(input)
+    x = data_of(input)
     if not x.ndim:
         raise IndexError("select of a 0-d tensor: use item()")
     dim = checked_dim(dim, x.ndim)
@@ -569,8 +571,8 @@ def select(input, dim, index):
 
 def numel(input) -> int:
     """How many elements there are."""
-    return raw(input).size
+    return data_of(input).size
 
 
 def is_same_size(input, other) -> bool:
-    return raw(input).shape == raw(other).shape
+    return data_of(input).shape == data_of(other).shape

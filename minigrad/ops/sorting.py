@@ -9,10 +9,9 @@ import math
 import numpy as np
 
 from ..backend import CPU, backend_of, is_array, module_of
-from ..op import raw
 from ..tensor import Tensor
 from . import elementwise as ew
-from .names import numpy_names, return_types
+from .names import data_of, numpy_names, return_types
 from .reduce import Amax, floats_only, picked, with_kept_dims
 from .scatter import Gather, constant
 from .shape import dim_of, reshape, transpose, unsqueeze
@@ -29,7 +28,7 @@ def order(x: Any, dim: int, descending: bool) -> Any:
 
 def ranked(kind: type, input: Any, dim: int, indices: Any) -> Any:
     """The elements at `indices`, none twice, and the indices."""
-    if not raw(input).ndim:
+    if not data_of(input).ndim:
         return kind(reshape(input, ()), constant(indices.reshape(()), input))
     values = Gather(dim=dim, distinct=True)(input, indices)
     return kind(values, constant(indices, input))
@@ -43,7 +42,7 @@ def _line(x: Any) -> Any:
 def sort(input, dim=-1, descending=False, stable=False):
     """The elements in order along `dim`, always stable, and where they stood."""
     dim = dim_of(input, dim)
-    return ranked(return_types.sort, input, dim, order(_line(raw(input)), dim, descending))
+    return ranked(return_types.sort, input, dim, order(_line(data_of(input)), dim, descending))
 
 
 @numpy_names
@@ -59,7 +58,7 @@ def msort(input):
 @numpy_names
 def topk(input, k, dim=-1, largest=True, sorted=True):
     """The `k` largest or smallest elements along `dim`, best first, and where they stood."""
-    dim, x = dim_of(input, dim), _line(raw(input))
+    dim, x = dim_of(input, dim), _line(data_of(input))
     n = x.shape[dim]
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: {k} of {n} elements along dimension {dim}")
@@ -77,7 +76,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
 @numpy_names
 def kthvalue(input, k, dim=-1, keepdim=False):
     """The k-th smallest element along `dim`, counted from 1, and where it stands."""
-    dim, x = dim_of(input, dim), _line(raw(input))
+    dim, x = dim_of(input, dim), _line(data_of(input))
     if not 0 < k <= x.shape[dim]:
         raise RuntimeError(f"kthvalue: number {k} of {x.shape[dim]} elements")
     return _at_rank(return_types.kthvalue, input, dim, k - 1, keepdim)
@@ -85,7 +84,7 @@ def kthvalue(input, k, dim=-1, keepdim=False):
 
 def _at_rank(kind, input, dim, rank, keepdim):
     """The element of each line at a rank, a number or an array (kept dim)."""
-    x = _line(raw(input))
+    x = _line(data_of(input))
     indices, xp = order(x, dim, False), module_of(x)
     if is_array(rank):
         indices = xp.take_along_axis(indices, rank, dim)
@@ -97,7 +96,7 @@ def _at_rank(kind, input, dim, rank, keepdim):
 def _median(name: str):
     @numpy_names
     def median(input, dim=None, keepdim=False):
-        x = raw(input)
+        x = data_of(input)
         if dim is None:
             return MiddleOf(dim=None, keepdim=False, name=name)(input)
         dim = dim_of(input, dim)
@@ -137,6 +136,9 @@ class MiddleOf(Amax):
         rank = middle(line, 0, self.name)
         return self.xp.sort(line)[rank].reshape(())
 
+    def ties(self, x, y):
+        return (x == y) | ((x != x) & (y != y))
+
 
 median, nanmedian = _median("median"), _median("nanmedian")
 
@@ -144,7 +146,7 @@ median, nanmedian = _median("median"), _median("nanmedian")
 @numpy_names
 def mode(input, dim=-1, keepdim=False):
     """The most frequent element along `dim`, the smallest of several, and its last place."""
-    dim, x = dim_of(input, dim), _line(raw(input))
+    dim, x = dim_of(input, dim), _line(data_of(input))
     xp = module_of(x)
     if not x.shape[dim]:
         raise IndexError(f"mode of no elements: shape {x.shape} along {dim}")
@@ -179,7 +181,7 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):
 
 
 def _quantile(name, input, q, dim, keepdim, interpolation):
-    x = raw(input)
+    x = data_of(input)
     xp, ndim = module_of(x), x.ndim
     if x.dtype not in (np.float32, np.float64):
         raise RuntimeError(f"{name} of {x.dtype}: convert to float32 or float64 first")
@@ -187,10 +189,10 @@ def _quantile(name, input, q, dim, keepdim, interpolation):
         raise RuntimeError(f"{name} of no elements")
     if interpolation not in _BETWEEN:
         raise RuntimeError(f"{name}: interpolation is one of {', '.join(_BETWEEN)}")
-    shares = raw(q) if is_array(raw(q)) else xp.asarray(q, x.dtype)
+    shares = data_of(q) if is_array(data_of(q)) else xp.asarray(q, x.dtype)
     if shares.ndim > 1:
         raise RuntimeError(f"{name}: q is a number or a vector, not of shape {shares.shape}")
-    if is_array(raw(q)) and shares.dtype != x.dtype:
+    if is_array(data_of(q)) and shares.dtype != x.dtype:
         raise RuntimeError(f"{name}: q is {shares.dtype}, the input {x.dtype}")
     if backend_of(shares) is CPU and not ((shares >= 0) & (shares <= 1)).all():
         raise RuntimeError(f"{name}: q must be between 0 and 1")
@@ -198,8 +200,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation):
     line = reshape(input, (x.size,)) if dim is None or not ndim else input
     at = 0 if dim is None or not ndim else dim_of(input, dim)
     ranks = sort(transpose(line, at, -1)).values  # the dimension last
-    size = raw(ranks).shape[-1]
-    bad = (raw(ranks) != raw(ranks)).sum(axis=-1, keepdims=True)
+    size = data_of(ranks).shape[-1]
+    bad = (data_of(ranks) != data_of(ranks)).sum(axis=-1, keepdims=True)
     last = xp.maximum(size - 1 - bad, 0) if name == "nanquantile" else size - 1 + 0 * bad
     rank = shares.reshape(-1) * last.astype(x.dtype)
     between = _BETWEEN[interpolation]
@@ -231,7 +233,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     """The different elements in order, or slices along `dim`; also, for each element of the input,
     which it is, and how often each occurs.
     """
-    x = raw(input)
+    x = data_of(input)
     dim = dim if dim is None else dim_of(input, dim)
     found = module_of(x).unique(
         x, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
@@ -241,7 +243,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 
 def _found(input, found, return_inverse, return_counts, dim):
     values, inverse, counts = [constant(array, input) for array in found]
-    shape = raw(input).shape
+    shape = data_of(input).shape
     inverse = reshape(inverse, shape if dim is None else (shape[dim],))
     if not return_inverse and not return_counts:
         return values
@@ -251,7 +253,7 @@ def _found(input, found, return_inverse, return_counts, dim):
 @numpy_names
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """The elements, or slices along `dim`, that differ from the one before; and as `unique`."""
-    x = raw(input)
+    x = data_of(input)
     xp = module_of(x)
     lines = x.reshape(-1) if dim is None else xp.moveaxis(x, dim_of(input, dim), 0)
     n = lines.shape[0]
@@ -267,7 +269,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 
 def bincount(input, weights=None, minlength=0):
     """How often each integer occurs, or the sum of its weights."""
-    x, w = raw(input), None if weights is None else raw(weights)
+    x, w = data_of(input), None if weights is None else data_of(weights)
     if x.dtype.kind not in "iu":
         raise NotImplementedError(f"bincount of {x.dtype}: expected integers")
     if x.ndim != 1 or (backend_of(x) is CPU and x.size and x.min() < 0):
@@ -285,7 +287,7 @@ def histc(input, bins=100, min=0, max=0):
     input).
     """
     floats_only(input, "histc", NotImplementedError)
-    x, low, high = raw(input).reshape(-1), float(min), float(max)
+    x, low, high = data_of(input).reshape(-1), float(min), float(max)
     if low == high == 0 and x.size:
         low, high = float(x.min()), float(x.max())
     if low == high:
@@ -302,11 +304,11 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     """
     if side not in (None, "left", "right") or (side == "left" and right):
         raise RuntimeError(f"searchsorted: side {side!r} with right={right}")
-    line, right = raw(sorted_sequence), right or side == "right"
+    line, right = data_of(sorted_sequence), right or side == "right"
     xp = module_of(line)
     if sorter is not None:
-        line = xp.take_along_axis(line, raw(sorter), -1)
-    values = raw(input) if is_array(raw(input)) else xp.asarray(input)
+        line = xp.take_along_axis(line, data_of(sorter), -1)
+    values = data_of(input) if is_array(data_of(input)) else xp.asarray(input)
     if line.ndim == 1:
         y = xp.searchsorted(line, values, side="right" if right else "left")
     elif values.shape[:-1] != line.shape[:-1]:
@@ -315,7 +317,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
         smaller = (xp.less_equal if right else xp.less)(line[..., None, :], values[..., None])
         y = smaller.sum(axis=-1)
     y = xp.asarray(y).astype(np.int32 if out_int32 else np.int64)
-    return constant(y, sorted_sequence, *([input] if is_array(raw(input)) else []))
+    return constant(y, sorted_sequence, *([input] if is_array(data_of(input)) else []))
 
 
 def bucketize(input, boundaries, *, out_int32=False, right=False):
@@ -325,7 +327,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
 
 def nonzero(input, *, as_tuple=False):
     """The indices of what is not 0, one row each; or one vector a dimension."""
-    x = raw(input)
+    x = data_of(input)
     xp = module_of(x)
     found = xp.nonzero(_line(x))
     if as_tuple:
@@ -340,8 +342,10 @@ def argwhere(input):
 
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """Whether each element is among others."""
-    a, b = [x if is_array(raw(x)) else None for x in (elements, test_elements)]
-    xp = module_of(*[raw(x) for x in (a, b) if x is not None])
-    arrays = [raw(x) if is_array(raw(x)) else xp.asarray(x) for x in (elements, test_elements)]
+    a, b = [x if is_array(data_of(x)) else None for x in (elements, test_elements)]
+    xp = module_of(*[data_of(x) for x in (a, b) if x is not None])
+    arrays = [
+        data_of(x) if is_array(data_of(x)) else xp.asarray(x) for x in (elements, test_elements)
+    ]
     y = xp.isin(*arrays, invert=invert)
     return constant(y, *[x for x in (a, b) if x is not None])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from ..backend import CPU, backend_of, module_of
-from ..op import Op, raw
+from ..op import Op
 from ..tensor import Tensor, wrap
 from .convert import clone
 from .elementwise import where
-from .names import flat, numpy_names, several
+from .names import data_of, flat, numpy_names, several
 from .scatter import pick, written
 from .shape import (
     checked_dim,
@@ -86,17 +86,21 @@ class OnDiagonal(Op):
 
 def flip(input, *dims, **named):
     dims = several(named["dims"]) if named else flat(dims)
-    return Flip(dims=unique_dims(dims, raw(input).ndim))(input) if raw(input).ndim else clone(input)
+    return (
+        Flip(dims=unique_dims(dims, data_of(input).ndim))(input)
+        if data_of(input).ndim
+        else clone(input)
+    )
 
 
 def fliplr(input):
-    if raw(input).ndim < 2:
-        raise RuntimeError(f"fliplr needs 2 dimensions at least, got {raw(input).ndim}")
+    if data_of(input).ndim < 2:
+        raise RuntimeError(f"fliplr needs 2 dimensions at least, got {data_of(input).ndim}")
     return flip(input, 1)
 
 
 def flipud(input):
-    if not raw(input).ndim:
+    if not data_of(input).ndim:
         raise RuntimeError("flipud needs 1 dimension at least, got 0")
     return flip(input, 0)
 
@@ -106,7 +110,7 @@ def roll(input, shifts, dims=None):
     """Moved by `shifts` along `dims`, what leaves at one end enters at the other; without `dims` in
     the flat input.
     """
-    shifts, x = several(shifts), raw(input)
+    shifts, x = several(shifts), data_of(input)
     if dims is None or dims == ():
         if len(shifts) != 1:
             raise RuntimeError(f"roll by {shifts}: give as many dims")
@@ -120,7 +124,7 @@ def roll(input, shifts, dims=None):
 
 def rot90(input, k=1, dims=(0, 1)):
     """Turned by 90 degrees `k` times, from the first of two dimensions towards the second."""
-    ndim, dims = raw(input).ndim, tuple(dims)
+    ndim, dims = data_of(input).ndim, tuple(dims)
     if len(dims) != 2 or ndim < 2:
         raise RuntimeError(f"rot90 along {dims} of {ndim} dimensions: expected two of at least two")
     a, b = [checked_dim(dim, ndim) for dim in dims]
@@ -137,7 +141,7 @@ def rot90(input, k=1, dims=(0, 1)):
 def repeat(input, *repeats, **named):
     """The input side by side with itself, so many times along each dimension."""
     repeats = tuple(named["repeats"]) if named else flat(repeats)
-    shape = raw(input).shape
+    shape = data_of(input).shape
     new = len(repeats) - len(shape)
     if new < 0 or min(repeats, default=0) < 0:
         raise RuntimeError(
@@ -154,7 +158,7 @@ def repeat(input, *repeats, **named):
 def tile(input, *dims, **named):
     """`repeat` with counts for the last dimensions only, if fewer are given."""
     dims = tuple(named["dims"]) if named else flat(dims)
-    return repeat(input, (1,) * (raw(input).ndim - len(dims)) + dims)
+    return repeat(input, (1,) * (data_of(input).ndim - len(dims)) + dims)
 
 
 @numpy_names
@@ -165,18 +169,18 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     if repeats is None:
         return _repeated_positions(input, output_size)
     if dim is None:
-        input, dim = reshape(input, (raw(input).size,)), 0
-    ndim, dim = raw(input).ndim, dim_of(input, dim)
+        input, dim = reshape(input, (data_of(input).size,)), 0
+    ndim, dim = data_of(input).ndim, dim_of(input, dim)
     if not ndim:
         input = reshape(input, (1,))
     if isinstance(repeats, int):
         if repeats < 0:
             raise RuntimeError(f"repeat_interleave {repeats} times: expected at least 0")
         x = unsqueeze(input, dim + 1)
-        shape = [repeats if i == dim + 1 else n for i, n in enumerate(raw(x).shape)]
+        shape = [repeats if i == dim + 1 else n for i, n in enumerate(data_of(x).shape)]
         y = flatten(expand(x, shape), dim, dim + 1)
         return y if repeats != 1 else clone(y)
-    counts, size = raw(repeats), raw(input).shape[dim]
+    counts, size = data_of(repeats), data_of(input).shape[dim]
     if counts.ndim > 1 or (counts.size not in (1, size)):
         raise RuntimeError(f"repeat_interleave: counts {counts.shape} for {size} elements")
     if counts.size != size:
@@ -186,7 +190,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
 
 def _repeated_positions(repeats, output_size=None):
     """0 as often as the first count says, 1 as often as the second, ..."""
-    counts = raw(repeats)
+    counts = data_of(repeats)
     xp = module_of(counts)
     if counts.dtype.kind not in "iu":
         raise NotImplementedError(f"repeat_interleave: counts must be integers, not {counts.dtype}")
@@ -212,7 +216,7 @@ def pad(input, pad, mode="constant", value=None):
 
     `mode`: "constant" (`value`, 0 unless given), "reflect", "replicate" or "circular".
     """
-    shape = raw(input).shape
+    shape = data_of(input).shape
     ndim, pad = len(shape), tuple([int(n) for n in pad])
     if len(pad) % 2 or len(pad) > 2 * ndim:
         raise RuntimeError(f"pad {pad} of {ndim} dimensions: give two numbers for each of the last")
@@ -231,18 +235,18 @@ def pad(input, pad, mode="constant", value=None):
         if mode == "circular":  # what is cut comes first, and goes around no more
             input = _padded(input, {dim: (min(before, 0), min(after, 0))}, 0)
             before, after = max(before, 0), max(after, 0)
-        size = raw(input).shape[dim]
+        size = data_of(input).shape[dim]
         most = {"reflect": size - 1, "circular": size}.get(mode, math.inf)
         if max(before, after) > most or before + after + size < 1 or not size:
             raise RuntimeError(f"pad by {before} and {after}: {mode} of {size} elements")
         if before or after:
             ids = [_EDGES[mode](i, size) for i in range(-before, size + after)]
-            input = pick(input, dim, backend_of(raw(input)).place(ids))
+            input = pick(input, dim, backend_of(data_of(input)).place(ids))
     return input
 
 
 def _padded(input, pairs, value):
-    shape = raw(input).shape
+    shape = data_of(input).shape
     inner, outer, whole = [], [], []
     for dim, size in enumerate(shape):
         before, after = pairs.get(dim, (0, 0))
@@ -254,8 +258,8 @@ def _padded(input, pairs, value):
         whole.append(total)
     y = paste(cut(input, tuple(inner)), tuple(outer), whole)
     if value:
-        value = raw(y).dtype.type(value).item()
-        mask = module_of(raw(input)).ones(whole, bool)
+        value = data_of(y).dtype.type(value).item()
+        mask = module_of(data_of(input)).ones(whole, bool)
         mask[tuple(outer)] = False
         y = where(mask, value, y)
     return y
@@ -267,10 +271,10 @@ def unfold(input, dimension, size, step):
 
     Windows that overlap are copies, where PyTorch gives a view.
     """
-    ndim, dim = raw(input).ndim, dim_of(input, dimension)
+    ndim, dim = data_of(input).ndim, dim_of(input, dimension)
     if not ndim:
         input = reshape(input, (1,))
-    length = raw(input).shape[dim]
+    length = data_of(input).shape[dim]
     if size > length or size < 0:
         raise RuntimeError(f"unfold: windows of {size} along dimension {dim} of size {length}")
     if step < 1:
@@ -281,7 +285,7 @@ def unfold(input, dimension, size, step):
     if size == step:
         y = unflatten(narrow(input, dim, 0, count * size), dim, (count, size))
     else:
-        xp = module_of(raw(input))
+        xp = module_of(data_of(input))
         y = pick(input, dim, xp.arange(count)[:, None] * step + xp.arange(size))
     return movedim(y, dim + 1, -1)
 
@@ -290,7 +294,7 @@ def unfold(input, dimension, size, step):
 
 
 def _offset_dims(input, dim1, dim2):
-    ndim = raw(input).ndim
+    ndim = data_of(input).ndim
     a, b = checked_dim(dim1, ndim or 1), checked_dim(dim2, ndim or 1)
     if a == b:
         raise RuntimeError(f"a diagonal of dimensions {dim1} and {dim2}: expected two different")
@@ -306,7 +310,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Zeros with the last dimension of the input on the diagonal of two new dimensions."""
-    shape = raw(input).shape
+    shape = data_of(input).shape
     n, ndim = shape[-1] + abs(offset), len(shape) + 1
     a, b = checked_dim(dim1, ndim), checked_dim(dim2, ndim)
     if a == b:
@@ -318,7 +322,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 def diag(input, diagonal=0):
     """A vector on the diagonal of a matrix, or the diagonal of a matrix as a vector."""
-    ndim = raw(input).ndim
+    ndim = data_of(input).ndim
     if ndim not in (1, 2):
         raise RuntimeError(f"diag takes 1 or 2 dimensions, got {ndim}: use diagonal or diag_embed")
     if ndim == 1:
@@ -328,7 +332,7 @@ def diag(input, diagonal=0):
 
 def diagflat(input, offset=0):
     """All elements on the diagonal of a matrix."""
-    return diag_embed(reshape(input, (raw(input).size,)), offset)
+    return diag_embed(reshape(input, (data_of(input).size,)), offset)
 
 
 @numpy_names
@@ -336,7 +340,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
     """The input with src as its diagonal."""
     a, b = _offset_dims(input, dim1, dim2)
     place = dict(offset=offset, dim1=a, dim2=b)
-    shape = raw(input).shape
+    shape = data_of(input).shape
     return written(
         input,
         src,
