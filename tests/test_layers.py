@@ -25,7 +25,7 @@ def values(x):
 
 def correlation(x, w, stride, padding, dilation, groups):
     """y[n, o, i] = Σ w[o, c, j] x[n, c, i stride + j dilation - padding], written out."""
-    (N, C, L), (O, per_group, k) = x.shape, w.shape
+    (N, _, L), (O, per_group, k) = x.shape, w.shape
     x = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
     n = (L + 2 * padding - dilation * (k - 1) - 1) // stride + 1
     y = np.zeros((N, O, n))

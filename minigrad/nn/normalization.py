@@ -168,8 +168,8 @@ class _RunningNorm(_Affine):
 
 
 class BatchNorm1d(_RunningNorm):
-    """Each channel of x (N, C) or (N, C, L) standardised, by the batch in training and by the running
-    mean and variance else; momentum None makes these plain averages over all batches.
+    """Each channel of x (N, C) or (N, C, L) standardised, by the batch in training and by the
+    running mean and variance else; momentum None makes these plain averages over all batches.
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -2,6 +2,11 @@
 dtypes and gradients; and the looks, state and start of modules.
 """
 
+import importlib.util
+import inspect
+import sys
+import types
+import unittest
 import warnings
 
 import numpy as np
@@ -12,6 +17,9 @@ from minigrad import nn
 from minigrad.nn import functional as F
 
 torch = pytest.importorskip("torch")
+if importlib.util.find_spec("expecttest") is None:  # the database's package imports it, unused here
+    sys.modules["expecttest"] = types.ModuleType("expecttest")
+    sys.modules["expecttest"].TestCase = unittest.TestCase
 database = pytest.importorskip("torch.testing._internal.common_methods_invocations")
 
 PREFIX = "nn.functional."
@@ -179,15 +187,14 @@ def test_weights_start_from_the_same_distribution(text):
         assert np.abs(a).max() <= 1.5 * np.abs(b).max() + 1e-12, name
 
 
-def test_old_positions_of_arguments():
-    """size_average and reduce come where PyTorch has them."""
-    for name in ("CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "KLDivLoss",
-                 "PoissonNLLLoss", "TripletMarginLoss", "MultiMarginLoss", "SmoothL1Loss",
-                 "HingeEmbeddingLoss", "CosineEmbeddingLoss", "MarginRankingLoss", "HuberLoss",
-                 "MultiLabelSoftMarginLoss", "CTCLoss", "GaussianNLLLoss", "SoftMarginLoss"):  # fmt: skip
-        import inspect
+LOSSES = """CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss KLDivLoss PoissonNLLLoss MultiMarginLoss
+    TripletMarginLoss SmoothL1Loss HingeEmbeddingLoss CosineEmbeddingLoss MarginRankingLoss HuberLoss
+    MultiLabelSoftMarginLoss CTCLoss GaussianNLLLoss SoftMarginLoss MSELoss L1Loss""".split()
 
-        def parameters(kind):
-            return [(p.name, p.default) for p in inspect.signature(kind).parameters.values()]
 
-        assert parameters(getattr(nn, name)) == parameters(getattr(torch.nn, name)), name
+@pytest.mark.parametrize("name", LOSSES)
+def test_arguments_stand_where_pytorch_has_them(name):
+    def parameters(kind):
+        return [(p.name, p.default) for p in inspect.signature(kind).parameters.values()]
+
+    assert parameters(getattr(nn, name)) == parameters(getattr(torch.nn, name))

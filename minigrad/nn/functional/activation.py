@@ -243,8 +243,8 @@ def gumbel_softmax(
 ) -> Tensor:
     """A sample of the Gumbel-softmax distribution (Jang et al. 2017).
 
-    With `hard` it is one-hot, and its gradient the one of the soft sample. `eps` does nothing any more
-    and is accepted for old programs.
+    With `hard` it is one-hot, and its gradient the one of the soft sample. `eps` does nothing any
+    more and is accepted for old programs.
     """
     if eps != 1e-10:
         warnings.warn("gumbel_softmax: eps is deprecated and has no effect", stacklevel=2)

@@ -106,7 +106,7 @@ def batch_norm(
 
 
 def _update(x: Tensor, mean: Tensor | None, var: Tensor | None, dims: tuple, momentum: float):
-    """running = (1 - momentum) running + momentum batch; what several of a batch share is averaged."""
+    """running = (1 - momentum) running + momentum batch, averaged over what shares a channel."""
     array = x.array
     if mean is None or var is None or not array.size:
         return
