@@ -68,7 +68,7 @@ def taps(j, n, op):
 
 
 class Standardize(Op):
-    """y = (x - mean x) / s over `dims` with s = √(var x + ε),  dx = (g - mean g - y mean(g y)) / s"""
+    """y = (x - mean x) / s over `dims`, s = √(var x + ε),  dx = (g - mean g - y mean(g y)) / s"""
 
     def forward(self, x):
         centred = x - x.mean(axis=self.dims, keepdims=True)

@@ -14,7 +14,7 @@ from ..errors import BadArgument
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x Wᵀ + b: x (..., in), weight (out, in), bias (out) -> (..., out); weight (in) gives (...)."""
+    """x Wᵀ + b: x (..., in), weight (out, in), bias (out) -> (..., out); weight (in): (...)."""
     shape, (*out, size) = input.array.shape, weight.array.shape
     if shape[-1:] != (size,) or len(out) > 1:
         raise RuntimeError(
