@@ -190,9 +190,11 @@ def test_weights_start_from_the_same_distribution(text):
         assert np.abs(a).max() <= 1.5 * np.abs(b).max() + 1e-12, name
 
 
-LOSSES = """CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss KLDivLoss PoissonNLLLoss
-    MultiMarginLoss TripletMarginLoss SmoothL1Loss HingeEmbeddingLoss CosineEmbeddingLoss MarginRankingLoss
-    HuberLoss MultiLabelSoftMarginLoss CTCLoss GaussianNLLLoss SoftMarginLoss MSELoss L1Loss""".split()
+LOSSES = """
+    CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss KLDivLoss PoissonNLLLoss MultiMarginLoss
+    TripletMarginLoss SmoothL1Loss HingeEmbeddingLoss CosineEmbeddingLoss MarginRankingLoss
+    HuberLoss MultiLabelSoftMarginLoss CTCLoss GaussianNLLLoss SoftMarginLoss MSELoss L1Loss
+""".split()
 
 
 @pytest.mark.parametrize("name", LOSSES)

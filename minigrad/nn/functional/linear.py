@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ... import ops
@@ -107,9 +108,15 @@ def refuse_sparse(sparse: bool) -> None:
 def renormalize(weight: Tensor, ids: Tensor, max_norm: float, norm_type: float) -> None:
     """Shorten in place the rows about to be read, where they are longer than `max_norm`."""
     xp = backend_of(weight.array).xp
-    rows = xp.unique(raw(ids))
+    used = xp.zeros(len(weight.array), bool)
+    used[raw(ids).reshape(-1)] = True
+    rows = xp.nonzero(used)[0]
     read = weight.array[rows]
-    norms = xp.linalg.norm(read, ord=norm_type, axis=1, keepdims=True)
+    sizes = xp.abs(read)
+    if norm_type == math.inf:
+        norms = sizes.max(axis=1, keepdims=True)
+    else:
+        norms = (sizes**norm_type).sum(axis=1, keepdims=True) ** (1 / norm_type)
     factor = xp.where(norms > max_norm, max_norm / (norms + 1e-7), 1)
     if (factor != 1).any():
         weight.array[rows] = (read * factor).astype(read.dtype)
