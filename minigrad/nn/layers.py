@@ -19,7 +19,6 @@ def parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
     """A Parameter of zeros, to be initialised."""
     if min(shape, default=0) < 0:
         raise RuntimeError(f"sizes {shape} of a parameter: none may be negative")
-    dtype = "float32" if dtype is None else dtype
     return Parameter(zeros(*shape, device=device, dtype=dtype))
 
 

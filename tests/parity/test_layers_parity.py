@@ -2,11 +2,7 @@
 dtypes and gradients; and the looks, state and start of modules.
 """
 
-import importlib.machinery
 import inspect
-import sys
-import types
-import unittest
 import warnings
 
 import numpy as np
@@ -17,12 +13,6 @@ from minigrad import nn
 from minigrad.nn import functional as F
 
 torch = pytest.importorskip("torch")
-try:
-    import expecttest  # noqa: F401  the database's package imports it, unused here
-except ImportError:
-    sys.modules["expecttest"] = types.ModuleType("expecttest")
-    sys.modules["expecttest"].__spec__ = importlib.machinery.ModuleSpec("expecttest", None)
-    sys.modules["expecttest"].TestCase = unittest.TestCase
 database = pytest.importorskip("torch.testing._internal.common_methods_invocations")
 
 PREFIX = "nn.functional."

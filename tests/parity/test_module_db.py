@@ -2,11 +2,7 @@
 gradients, and the same types of errors.
 """
 
-import importlib.machinery
 import inspect
-import sys
-import types
-import unittest
 import warnings
 from collections.abc import Mapping
 
@@ -17,12 +13,6 @@ import minigrad as mg
 from minigrad import nn
 
 torch = pytest.importorskip("torch")
-try:
-    import expecttest  # noqa: F401  the database's package imports it, unused here
-except ImportError:
-    sys.modules["expecttest"] = types.ModuleType("expecttest")
-    sys.modules["expecttest"].__spec__ = importlib.machinery.ModuleSpec("expecttest", None)
-    sys.modules["expecttest"].TestCase = unittest.TestCase
 common_modules = pytest.importorskip("torch.testing._internal.common_modules")
 
 # modules of the database that do not exist here, by the end or the beginning of their names
