@@ -66,10 +66,11 @@ def test_the_tape_sees_nothing():
         y.sum().backward()
 
 
-OLD = "uniform normal constant eye xavier_uniform xavier_normal kaiming_uniform kaiming_normal".split()
+OLD = """uniform normal constant eye xavier_uniform xavier_normal kaiming_uniform kaiming_normal
+    orthogonal""".split()
 
 
-@pytest.mark.parametrize("name", [*OLD, "orthogonal"])
+@pytest.mark.parametrize("name", OLD)
 def test_old_names_warn_and_work(name):
     arguments = (3.0,) if name == "constant" else ()
     with pytest.warns(FutureWarning, match=f"{name}_"):

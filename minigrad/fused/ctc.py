@@ -16,8 +16,9 @@ class CTC(Fused):
     """Losses (N,) of log-probabilities x (T, N, C) for labels (N, S), both with lengths (N,)
     (Graves et al. 2006).
 
-    α[t, s] = ln Σ e^(α[t - 1, s], α[t - 1, s - 1], α[t - 1, s - 2]) + x[t, label s], over the labels with a
-    blank before, between and after them; s - 2 only where it skips a blank between different labels
+    α[t, s] = ln Σ e^(α[t - 1, s], α[t - 1, s - 1], α[t - 1, s - 2]) + x[t, label s], over the
+    labels with a blank before, between and after them; s - 2 only where it skips a blank between
+    different labels
     """
 
     def compose(self, x, labels, input_lengths, target_lengths):

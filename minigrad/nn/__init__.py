@@ -55,6 +55,7 @@ from .convolution import (
     Upsample,
     ZeroPad1d,
 )
+from .embedding import Embedding, EmbeddingBag
 from .layers import (
     AlphaDropout,
     Bilinear,
@@ -62,8 +63,6 @@ from .layers import (
     Dropout,
     Dropout1d,
     Dropout2d,
-    Embedding,
-    EmbeddingBag,
     FeatureAlphaDropout,
     Flatten,
     Identity,

@@ -21,8 +21,8 @@ PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weigh
 
 
 class MultiheadAttention(Module):
-    """Attention of several heads: query (L, N, E), key (S, N, kdim), value (S, N, vdim) -> (L, N, E) and
-    the weights (N, L, S), or None without need_weights; with batch_first N comes first.
+    """Attention of several heads: query (L, N, E), key (S, N, kdim), value (S, N, vdim) -> (L, N,
+    E) and the weights (N, L, S), or None without need_weights; with batch_first N comes first.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """In bool masks true forbids: key_padding_mask (N, S), attn_mask (L, S) or (N heads, L, S)."""
+        """In bool masks true forbids: key_padding_mask (N, S), attn_mask (L, S) or (N H, L, S)."""
         turned = self.batch_first and query.ndim == 3
         if turned:
             same = query is key and key is value
@@ -136,8 +136,8 @@ def _activation(activation: str | Callable) -> Callable:
 
 
 class _Layer(Module):
-    """What both layers share: self-attention and a network of one hidden layer, each with dropout, a
-    residual connection and a LayerNorm, before it (norm_first) or after.
+    """What both layers share: self-attention and a network of one hidden layer, each with dropout,
+    a residual connection and a LayerNorm, before it (norm_first) or after.
     """
 
     norms = 2

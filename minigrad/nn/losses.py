@@ -17,8 +17,8 @@ BUFFERS = ("weight", "pos_weight")
 class Loss(Module):
     """A module that applies `function` with its options; weights are buffers.
 
-    The options are the parameters of the function behind its tensors, or those named by `order` where
-    PyTorch's module takes them in another order.
+    The options are the parameters of the function behind its tensors, or those named by `order`
+    where PyTorch's module takes them in another order.
     """
 
     function: Callable = staticmethod(F.mse_loss)

@@ -138,7 +138,6 @@ class _RunningNorm(_Affine):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        dtype = "float32" if dtype is None else dtype
         buffers: dict = dict.fromkeys(("running_mean", "running_var", "num_batches_tracked"))
         if track_running_stats:
             buffers = {
@@ -168,8 +167,8 @@ class _RunningNorm(_Affine):
 
 
 class BatchNorm1d(_RunningNorm):
-    """Each channel of x (N, C) or (N, C, L) standardised, by the batch in training and by the running
-    mean and variance else; momentum None makes these plain averages over all batches.
+    """Each channel of x (N, C) or (N, C, L) standardised, by the batch in training and by the
+    running mean and variance else; momentum None makes these plain averages over all batches.
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ INSTEAD = {
     r"Lazy\w+": "lazy layers are out of scope; give the sizes: Linear, Conv1d, BatchNorm1d",
     r"Softmax2d|Dropout3d|Pixel\w+|Upsampling\w+|Fold|Unfold|Fractional\w+|MaxUnpool\w+|"
     r"ChannelShuffle|LocalResponseNorm\w+": (
-        "layers for images are out of scope; there are Softmax(dim=1), Dropout1d, Dropout2d, Upsample"
+        "layers for images are out of scope; there are Softmax(dim=1), Dropout1d, Upsample"
     ),
     r"(Distributed)?DataParallel|parallel|SyncBatchNorm": (
         "minigrad runs on one device; use the module as it is, and BatchNorm1d"

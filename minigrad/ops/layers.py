@@ -68,7 +68,7 @@ def taps(j, n, op):
 
 
 class Standardize(Op):
-    """y = (x - mean x) / √(var x + ε) over `dims`,  dx = (g - mean g - y mean(g y)) / √(var x + ε)"""
+    """y = (x - mean x) / s over `dims`, s = √(var x + ε),  dx = (g - mean g - y mean(g y)) / s"""
 
     def forward(self, x):
         centred = x - x.mean(axis=self.dims, keepdims=True)
@@ -120,8 +120,8 @@ def windows(x, size, stride=1, dilation=1, padding=(0, 0)):
 
 
 def from_windows(x, length, stride=1, dilation=1, padding=(0, 0)):
-    """Overlapping windows (..., size, N, n) added up to (..., N, length); what falls into the padding
-    is dropped.
+    """Overlapping windows (..., size, N, n) added up to (..., N, length); what falls into the
+    padding is dropped.
     """
     return FromWindows(length=length, stride=stride, dilation=dilation, padding=tuple(padding))(x)
 

@@ -2,6 +2,7 @@
 dtypes and gradients; and the looks, state and start of modules.
 """
 
+import inspect
 import warnings
 
 import numpy as np
@@ -179,15 +180,16 @@ def test_weights_start_from_the_same_distribution(text):
         assert np.abs(a).max() <= 1.5 * np.abs(b).max() + 1e-12, name
 
 
-def test_old_positions_of_arguments():
-    """size_average and reduce come where PyTorch has them."""
-    for name in ("CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "KLDivLoss",
-                 "PoissonNLLLoss", "TripletMarginLoss", "MultiMarginLoss", "SmoothL1Loss",
-                 "HingeEmbeddingLoss", "CosineEmbeddingLoss", "MarginRankingLoss", "HuberLoss",
-                 "MultiLabelSoftMarginLoss", "CTCLoss", "GaussianNLLLoss", "SoftMarginLoss"):  # fmt: skip
-        import inspect
+LOSSES = """
+    CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss KLDivLoss PoissonNLLLoss MultiMarginLoss
+    TripletMarginLoss SmoothL1Loss HingeEmbeddingLoss CosineEmbeddingLoss MarginRankingLoss
+    HuberLoss MultiLabelSoftMarginLoss CTCLoss GaussianNLLLoss SoftMarginLoss MSELoss L1Loss
+""".split()
 
-        def parameters(kind):
-            return [(p.name, p.default) for p in inspect.signature(kind).parameters.values()]
 
-        assert parameters(getattr(nn, name)) == parameters(getattr(torch.nn, name)), name
+@pytest.mark.parametrize("name", LOSSES)
+def test_arguments_stand_where_pytorch_has_them(name):
+    def parameters(kind):
+        return [(p.name, p.default) for p in inspect.signature(kind).parameters.values()]
+
+    assert parameters(getattr(nn, name)) == parameters(getattr(torch.nn, name))

@@ -23,9 +23,6 @@ OUT_OF_SCOPE = {
     "LinearCrossEntropyLoss": "a memory saving for training large models on GPUs",
 }
 
-# samples that do not agree, by module and a part of their description, with the reason
-SKIPS: list[tuple[str, str, str]] = []
-
 
 def exists_here(info):
     name = info.name.removeprefix("nn.")
@@ -43,8 +40,6 @@ def converted(value, seen=None):
         return getattr(mg, str(value).removeprefix("torch."))
     if isinstance(value, torch.Size):
         return tuple(value)
-    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
-        pytest.skip("packed input")
     if isinstance(value, Mapping):
         return {key: converted(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -79,22 +79,16 @@ from .linear import (
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cosine_embedding_loss,
-    cosine_similarity,
     gaussian_nll_loss,
     hinge_embedding_loss,
     huber_loss,
     kl_div,
     l1_loss,
-    margin_ranking_loss,
     mse_loss,
-    pairwise_distance,
     poisson_nll_loss,
     reduction_of,
     smooth_l1_loss,
     soft_margin_loss,
-    triplet_margin_loss,
-    triplet_margin_with_distance_loss,
 )
 from .normalization import (
     batch_norm,
@@ -104,4 +98,12 @@ from .normalization import (
     local_response_norm,
     normalize,
     rms_norm,
+)
+from .pairs import (
+    cosine_embedding_loss,
+    cosine_similarity,
+    margin_ranking_loss,
+    pairwise_distance,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )

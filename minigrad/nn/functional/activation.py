@@ -161,7 +161,7 @@ def rrelu(
 ) -> Tensor:
     """Leaky relu whose slope is drawn anew for each element in training, else the mean slope."""
     if training:
-        slopes = rand(*input.shape, device=input.device).to(dtype=input.dtype)
+        slopes = rand(tuple(input.shape), device=input.device).to(dtype=input.dtype)
         result = ops.where(input >= 0, input, input * (slopes * (upper - lower) + lower))
     else:
         result = ops.leaky_relu(input, (lower + upper) / 2)
@@ -243,12 +243,12 @@ def gumbel_softmax(
 ) -> Tensor:
     """A sample of the Gumbel-softmax distribution (Jang et al. 2017).
 
-    With `hard` it is one-hot, and its gradient the one of the soft sample. `eps` does nothing any more
-    and is accepted for old programs.
+    With `hard` it is one-hot, and its gradient the one of the soft sample. `eps` does nothing any
+    more and is accepted for old programs.
     """
     if eps != 1e-10:
         warnings.warn("gumbel_softmax: eps is deprecated and has no effect", stacklevel=2)
-    uniform = rand(*logits.shape, device=logits.device).to(dtype=logits.dtype)
+    uniform = rand(tuple(logits.shape), device=logits.device).to(dtype=logits.dtype)
     tiny = 1e-30 if logits.dtype != "float16" else 1e-6
     noise = -ops.log(ops.clamp(-ops.log(ops.clamp(uniform, tiny)), tiny))
     soft = ops.softmax((logits + noise) / tau, dim)

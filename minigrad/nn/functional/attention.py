@@ -27,7 +27,8 @@ def scaled_dot_product_attention(
     """softmax(q kᵀ scale + mask) v: q (..., L, E), k (..., S, E), v (..., S, Ev) -> (..., L, Ev).
 
     A bool mask is true where attention is allowed; a row that may attend to nothing gives zeros.
-    `scale` is 1 / √E unless given. With `enable_gqa` several heads of the query share one of the key.
+    `scale` is 1 / √E unless given. With `enable_gqa` several heads of the query share one of the
+    key.
     """
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError(
@@ -114,8 +115,8 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention of several heads between projections: (L, N, E), (S, N, E), (S, N, E) -> (L, N, E) and
-    the weights (N, L, S) or (N, heads, L, S); without N for single sequences.
+    """Attention of several heads between projections: (L, N, E), (S, N, E), (S, N, E) -> (L, N, E)
+    and the weights (N, L, S) or (N, heads, L, S); without N for single sequences.
 
     In bool masks true forbids, here as in PyTorch; key_padding_mask is (N, S), attn_mask (L, S) or
     (N heads, L, S).

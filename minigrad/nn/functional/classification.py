@@ -13,7 +13,7 @@ from ...fused.ctc import ctc_loss as fused_ctc
 from ...op import raw
 from ...tensor import Tensor, wrap
 from .linear import check_ids
-from .losses import _same_size, reduced, reduction_of
+from .losses import reduced, reduction_of
 
 
 def cross_entropy(
@@ -28,10 +28,10 @@ def cross_entropy(
 ) -> Tensor:
     """Softmax cross-entropy from logits (N, V), (V,) or (N, V, d1, ...).
 
-    `target` holds class numbers (N,), () or (N, d1, ...), or probabilities in the shape of the logits.
-    Places whose class is `ignore_index` count neither in the sum nor in the mean; a mean over no place
-    is NaN, as in PyTorch. `weight` (V,) multiplies the loss of each class, and a mean over class numbers
-    is then the weighted one. Raises IndexError for a class outside 0 to V - 1.
+    `target` holds class numbers (N,), () or (N, d1, ...), or probabilities in the shape of the
+    logits. Places whose class is `ignore_index` count neither in the sum nor in the mean; a mean
+    over no place is NaN, as in PyTorch. `weight` (V,) multiplies the loss of each class, and a mean
+    over class numbers is then the weighted one. Raises IndexError for a class outside 0 to V - 1.
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
@@ -206,8 +206,8 @@ def multilabel_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Σ max(0, 1 - x[t] + x[i]) / V over the classes t in the target, which ends at its first -1, and
-    all i that are not; scores and targets (N, V) or (V,).
+    """Σ max(0, 1 - x[t] + x[i]) / V over the classes t in the target, which ends at its first -1,
+    and all i that are not; scores and targets (N, V) or (V,).
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if input.shape != target.shape or input.ndim > 2:
@@ -255,9 +255,9 @@ def ctc_loss(
 ) -> Tensor:
     """-ln of the probability of all alignments of a target (Graves et al. 2006).
 
-    log_probs (T, N, C) or (T, C), targets (N, S) or all one after the other; the mean divides each loss
-    by its target's length. `zero_infinity` makes 0 of the loss of a target that does not fit its input.
-    The gradient is the one of the formula: behind `log_softmax` it equals PyTorch's.
+    log_probs (T, N, C) or (T, C), targets (N, S) or all one after the other; the mean divides each
+    loss by its target's length. `zero_infinity` makes 0 of the loss of a target that does not fit
+    its input. The gradient is the one of the formula: behind `log_softmax` it equals PyTorch's.
     """
     unbatched = log_probs.ndim == 2
     if log_probs.ndim not in (2, 3):

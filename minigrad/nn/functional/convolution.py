@@ -46,8 +46,8 @@ def conv1d(
 ) -> Tensor:
     """y[o, i] = Σ w[o, c, j] x[c, i stride + j dilation - padding] + b[o]
 
-    x (N, C, L), w (O, C / groups, k) -> (N, O, n). `padding` is a number, "valid" (0) or "same" (the
-    output is as long as the input; only for stride 1).
+    x (N, C, L), w (O, C / groups, k) -> (N, O, n). `padding` is a number, "valid" (0) or "same"
+    (the output is as long as the input; only for stride 1).
     """
     x = _batched("conv1d", input)
     stride, dilation, groups = _positive(stride=stride, dilation=dilation, groups=groups)
@@ -113,8 +113,8 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
-    """The adjoint of `conv1d` with the same weight: x (N, C, n), w (C, O / groups, k) -> (N, O, L) with
-    L = (n - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1.
+    """The adjoint of `conv1d` with the same weight: x (N, C, n), w (C, O / groups, k) -> (N, O, L)
+    with L = (n - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1.
     """
     x = _batched("conv_transpose1d", input)
     stride, dilation, groups = _positive(stride=stride, dilation=dilation, groups=groups)
@@ -143,7 +143,7 @@ def conv_transpose1d(
 def _pooling(
     name: str, length: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> tuple[int, int, int, int, int]:
-    """kernel, stride, dilation, padding on the left, and on the right up to the last window's end."""
+    """kernel, stride, dilation, padding on the left, and on the right to the last window's end."""
     stride = kernel if stride is None or stride in ((), []) else stride
     kernel, stride, dilation = _positive(kernel_size=kernel, stride=stride, dilation=dilation)
     padding = single(padding, "padding")

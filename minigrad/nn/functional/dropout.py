@@ -17,7 +17,7 @@ def check_probability(p: float) -> None:
 
 def _kept(shape: tuple, p: float, x: Tensor, generator: Generator | None) -> Tensor:
     """1 with probability 1 - p, else 0, in the dtype and on the device of x."""
-    drawn = rand(*shape, generator=generator, device=x.device) >= p
+    drawn = rand(tuple(shape), generator=generator, device=x.device) >= p
     return drawn.to(dtype=x.dtype)
 
 

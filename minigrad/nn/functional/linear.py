@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ... import ops
@@ -14,7 +15,7 @@ from ..errors import BadArgument
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x Wᵀ + b: x (..., in), weight (out, in), bias (out) -> (..., out); a weight (in) gives (...)."""
+    """x Wᵀ + b: x (..., in), weight (out, in), bias (out) -> (..., out); weight (in): (...)."""
     shape, (*out, size) = input.array.shape, weight.array.shape
     if shape[-1:] != (size,) or len(out) > 1:
         raise RuntimeError(
@@ -80,9 +81,9 @@ def embedding(
 ) -> Tensor:
     """Rows of weight (V, D) at ids `input` of any shape S -> (*S, D).
 
-    The row `padding_idx` gets no gradient. With `max_norm`, rows that are longer are first shortened
-    in place. `scale_grad_by_freq` divides a row's gradient by how often it was read. Raises IndexError
-    for ids outside the table.
+    The row `padding_idx` gets no gradient. With `max_norm`, rows that are longer are first
+    shortened in place. `scale_grad_by_freq` divides a row's gradient by how often it was read.
+    Raises IndexError for ids outside the table.
     """
     V = len(weight.array)
     if padding_idx is not None:
@@ -105,11 +106,17 @@ def refuse_sparse(sparse: bool) -> None:
 
 
 def renormalize(weight: Tensor, ids: Tensor, max_norm: float, norm_type: float) -> None:
-    """Shorten in place the rows that are about to be read, where they are longer than `max_norm`."""
+    """Shorten in place the rows about to be read, where they are longer than `max_norm`."""
     xp = backend_of(weight.array).xp
-    rows = xp.unique(raw(ids))
+    used = xp.zeros(len(weight.array), bool)
+    used[raw(ids).reshape(-1)] = True
+    rows = xp.nonzero(used)[0]
     read = weight.array[rows]
-    norms = xp.linalg.norm(read, ord=norm_type, axis=1, keepdims=True)
+    sizes = xp.abs(read)
+    if norm_type == math.inf:
+        norms = sizes.max(axis=1, keepdims=True)
+    else:
+        norms = (sizes**norm_type).sum(axis=1, keepdims=True) ** (1 / norm_type)
     factor = xp.where(norms > max_norm, max_norm / (norms + 1e-7), 1)
     if (factor != 1).any():
         weight.array[rows] = (read * factor).astype(read.dtype)
@@ -137,8 +144,8 @@ def embedding_bag(
 ) -> Tensor:
     """The sum, mean or maximum of the rows of each bag, (B, D); zeros for an empty bag.
 
-    `input` is (B, n), bags of one size, or all bags one after the other with the beginning of each in
-    `offsets`. Entries that are `padding_idx` do not count.
+    `input` is (B, n), bags of one size, or all bags one after the other with the beginning of each
+    in `offsets`. Entries that are `padding_idx` do not count.
     """
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"mode {mode!r}: expected 'sum', 'mean' or 'max'")

@@ -106,12 +106,13 @@ def batch_norm(
 
 
 def _update(x: Tensor, mean: Tensor | None, var: Tensor | None, dims: tuple, momentum: float):
-    """running = (1 - momentum) running + momentum batch; what several of a batch share is averaged."""
+    """running = (1 - momentum) running + momentum batch, averaged over what shares a channel."""
     array = x.array
     if mean is None or var is None or not array.size:
         return
     count = math.prod(array.shape[d] for d in dims)
-    of_batch = array.mean(axis=dims), array.var(axis=dims) * (count / max(count - 1, 1))
+    centred = array - array.mean(axis=dims, keepdims=True)
+    of_batch = array.mean(axis=dims), (centred * centred).sum(axis=dims) / max(count - 1, 1)
     for running, batch in zip((mean, var), of_batch):
         batch = batch.reshape(-1, *running.shape).mean(axis=0)
         running.array[...] = (1 - momentum) * running.array + momentum * batch
