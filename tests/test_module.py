@@ -575,7 +575,7 @@ def test_parameter():
     data.fill_(3)
     assert (p.detach().numpy() == 3).all() and p.requires_grad and p.is_leaf  # one memory
     assert isinstance(p, mg.Tensor) and type(p * 2) is mg.Tensor
-    assert repr(p).startswith("Parameter containing:\ntensor([3., 3.]")
+    assert repr(p) == "Parameter containing:\ntensor([3., 3.], requires_grad=True)"
     assert nn.Parameter is nn.parameter.Parameter and nn.Parameter().shape == (0,)
     frozen = nn.Parameter(mg.tensor([1, 2]), requires_grad=False)
     assert not frozen.requires_grad and not nn.Parameter(p, requires_grad=False).requires_grad

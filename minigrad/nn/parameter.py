@@ -23,9 +23,6 @@ class Parameter(Tensor):
         _share(self, data)
         self.requires_grad_(requires_grad)
 
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
-
 
 class Buffer(Tensor):
     """A Tensor that belongs to a Module's state, saved with it if `persistent`, but not trained."""
