@@ -242,6 +242,16 @@ def test_conversions(convert):
     assert net.to() is net and net.to(device=None).scale.dtype == "float32"
 
 
+@pytest.mark.parametrize("place", [0, "cuda:0", mg.device("cuda")], ids=str)
+def test_a_place_that_is_missing_changes_nothing(place, monkeypatch):
+    monkeypatch.setattr("minigrad.backend.CuPyBackend.detect", lambda backend: "no GPU here")
+    net = Net()
+    for move in (net.to, net.cuda, lambda d: net.to(device=d)):
+        with pytest.raises(RuntimeError, match="cuda"):
+            move(place)
+    assert net.scale.device == "cpu"
+
+
 def test_an_overridden_apply_reaches_more():
     class Remembers(nn.Module):
         def __init__(self):
