@@ -132,10 +132,12 @@ def save(
     a safetensors file. Anything else (a whole model) is pickled and can be loaded only with
     `weights_only=False`. PyTorch's choice between two formats of its own has no meaning here.
     """
-    packed = Packed()
+    packed, plain = Packed(), True
     try:
         structure = packed.node(obj, "")
     except (NotPlain, RecursionError):  # an object, or containers that hold themselves
+        plain = False
+    if not plain:
         with _writing(f) as stream:
             _Pickler(stream, pickle_protocol).dump(obj)
         return

@@ -16,6 +16,7 @@ from ..tensor import Tensor
 from .hooks import Hook, call
 from .parameter import Buffer, Parameter
 
+_REGISTRIES = "_parameters", "_modules", "_buffers"
 _HOOKS = tuple(
     f"_{kind}_hooks"
     for kind in """forward_pre forward backward_pre backward state_dict_pre state_dict
@@ -77,9 +78,9 @@ class Module:
     # attributes
 
     def __getattr__(self, name: str) -> Any:
-        own = vars(self)
-        for registry, *_ in _KINDS:
-            if name in own.get(registry, ()):
+        own = self.__dict__
+        for registry in _REGISTRIES:
+            if registry in own and name in own[registry]:
                 return own[registry][name]
         careless = name.startswith("_") and name in _empty()
         hint = ": its __init__ must begin with super().__init__()" if careless else ""
@@ -90,7 +91,7 @@ class Module:
         for registry, kind, registers, fits in _KINDS:
             if isinstance(value, registers):
                 break
-            if name in own.get(registry, ()):
+            if registry in own and name in own[registry]:
                 if value is not None and not isinstance(value, fits):
                     raise TypeError(
                         f"cannot assign '{type(value).__name__}' as {kind} '{name}' "
@@ -103,7 +104,7 @@ class Module:
             return
         self._initialized(kind)
         own.pop(name, None)
-        for other, *_ in _KINDS:
+        for other in _REGISTRIES:
             if other != registry:
                 own[other].pop(name, None)
         self._non_persistent_buffers_set.discard(name)
@@ -115,7 +116,7 @@ class Module:
             self.register_buffer(name, value, value.persistent)
 
     def __delattr__(self, name: str) -> None:
-        for registry, *_ in _KINDS:
+        for registry in _REGISTRIES:
             if name in vars(self).get(registry, ()):
                 del vars(self)[registry][name]
                 self._non_persistent_buffers_set.discard(name)
@@ -364,11 +365,15 @@ class Module:
         for target in targets:
             if isinstance(target, Tensor):
                 device, dtype = target.device, target.dtype
+            elif target is None or isinstance(target, bool):
+                continue  # non_blocking
+            elif isinstance(target, int):
+                device = f"cuda:{target}" if target else "cuda"
             elif isinstance(target, str) and not target.startswith(
                 ("float", "int", "uint", "bool")
             ):
                 device = target
-            elif target is not None and not isinstance(target, bool):
+            else:
                 dtype = target
         if dtype is not None and not dtypes.of(dtype).is_floating_point:
             raise TypeError(
@@ -395,9 +400,7 @@ class Module:
         return self.to(device="cpu")
 
     def cuda(self, device: Any = None) -> Module:
-        if device is None or isinstance(device, int):
-            device = f"cuda:{device}" if device else "cuda"
-        return self.to(device=device)
+        return self.to("cuda" if device is None else device)
 
     def share_memory(self) -> Module:
         """Threads share all memory anyway, so there is nothing to do."""
@@ -646,7 +649,7 @@ def _empty() -> dict[str, Any]:
     """The attributes of a new module."""
     return {
         "training": True,
-        **{registry: {} for registry, *_ in _KINDS},
+        **{registry: {} for registry in _REGISTRIES},
         "_non_persistent_buffers_set": set(),
         **{name: Hooks() for name in _HOOKS},
     }
