@@ -230,8 +230,8 @@ class Step(Op):
     """An op that is constant between its jumps,  dy/dx = 0; integers are whole already"""
 
     def forward(self, x):
-        undefined(self.name, "b", of=[x])
-        return getattr(self.xp, self.name)(x) if x.dtype.kind == "f" else x.copy()
+        undefined(self.known_as, "b", of=[x])
+        return getattr(self.xp, self.known_as)(x) if x.dtype.kind == "f" else x.copy()
 
     def backward(self, g, _y, _x):
         return zeros_like(g)
@@ -402,16 +402,16 @@ sgn = sign
 
 
 def floor(input: Any) -> Any:
-    return Step(name="floor")(input)
+    return Step(known_as="floor")(input)
 
 
 def ceil(input: Any) -> Any:
-    return Step(name="ceil")(input)
+    return Step(known_as="ceil")(input)
 
 
 def trunc(input: Any) -> Any:
     """input rounded toward zero."""
-    return Step(name="trunc")(input)
+    return Step(known_as="trunc")(input)
 
 
 fix = trunc
@@ -420,12 +420,12 @@ fix = trunc
 def round(input: Any, *, decimals: int = 0) -> Any:  # noqa: A001
     """input rounded to the nearest whole number, halves to even, or to so many decimals."""
     if not decimals:
-        return Step(name="rint")(input)
+        return Step(known_as="rint")(input)
     undefined("round to decimals", "b", "i", "u", of=[raw(input)])
     scale = 10.0 ** math.fabs(decimals)
     if decimals > 0:
-        return Step(name="rint")(input * scale) / scale
-    return Step(name="rint")(input / scale) * scale
+        return Step(known_as="rint")(input * scale) / scale
+    return Step(known_as="rint")(input / scale) * scale
 
 
 def frac(input: Any) -> Any:

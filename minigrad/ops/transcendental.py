@@ -16,14 +16,14 @@ LN2, LN10, ROOT_PI = math.log(2), math.log(10), math.sqrt(math.pi)
 
 
 class Unary(Op):
-    """One function of the array module, `name`: that of the class in small letters."""
+    """One function of the array module: that of the class's name in small letters, or `known_as`."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.name = vars(cls).get("name", cls.__name__.lower())
+        cls.known_as = vars(cls).get("known_as", cls.__name__.lower())
 
     def forward(self, x):
-        return getattr(self.xp, self.name)(floating(x))
+        return getattr(self.xp, self.known_as)(floating(x))
 
     def backward(self, g, y, x):
         raise NotImplementedError
@@ -129,7 +129,7 @@ class Tan(Unary):
 class Asin(Unary):
     """y = arcsin x,  dy/dx = 1 / √(1 - x²)"""
 
-    name = "arcsin"
+    known_as = "arcsin"
 
     def backward(self, g, _y, x):
         return g * rsqrt(1.0 - x * x)
@@ -138,7 +138,7 @@ class Asin(Unary):
 class Acos(Unary):
     """y = arccos x,  dy/dx = -1 / √(1 - x²)"""
 
-    name = "arccos"
+    known_as = "arccos"
 
     def backward(self, g, _y, x):
         return -g * rsqrt(1.0 - x * x)
@@ -147,7 +147,7 @@ class Acos(Unary):
 class Atan(Unary):
     """y = arctan x,  dy/dx = 1 / (1 + x²)"""
 
-    name = "arctan"
+    known_as = "arctan"
 
     def backward(self, g, _y, x):
         return g / (x * x + 1.0)
@@ -177,7 +177,7 @@ class Tanh(Unary):
 class Asinh(Unary):
     """y = arsinh x,  dy/dx = 1 / √(x² + 1)"""
 
-    name = "arcsinh"
+    known_as = "arcsinh"
 
     def backward(self, g, _y, x):
         return g * rsqrt(x * x + 1.0)
@@ -186,7 +186,7 @@ class Asinh(Unary):
 class Acosh(Unary):
     """y = arcosh x,  dy/dx = 1 / √(x² - 1)"""
 
-    name = "arccosh"
+    known_as = "arccosh"
 
     def backward(self, g, _y, x):
         return g * rsqrt(x * x - 1.0)
@@ -195,7 +195,7 @@ class Acosh(Unary):
 class Atanh(Unary):
     """y = artanh x,  dy/dx = 1 / (1 - x²)"""
 
-    name = "arctanh"
+    known_as = "arctanh"
 
     def backward(self, g, _y, x):
         return g / (1.0 - x * x)
