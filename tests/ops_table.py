@@ -514,5 +514,3 @@ row("cast", lambda x: x, UNIT, op=lambda x: x.to(dtype="float64"), tag="to")
 row("contiguous", lambda x: x, WIDE, op=lambda x: x.contiguous())
 row("contiguous", lambda x: x.T, WIDE, op=lambda x: x.T.contiguous(), tag="of a transpose")
 row("to_device", lambda x: x, WIDE, op=lambda x: mg.to_device(x, x.device))
-
-import rows_elementwise  # noqa: E402, F401  more rows, by the functions above

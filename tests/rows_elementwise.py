@@ -66,6 +66,7 @@ ONE = [
     ("erf", erf, "any"),
     ("erfc", erfc, "any"),
     ("erfinv", erfinv, "inside"),
+    ("lgamma", vectorized(math.lgamma), "any"),
     ("sign", np.sign, "any"),
     ("floor", lambda x: cut(x) - (cut(x) > x), "any"),
     ("ceil", lambda x: cut(x) + (cut(x) < x), "any"),
@@ -239,3 +240,16 @@ row(
     (3,),
 )
 row("combinations", lambda x: x[[[0, 1], [0, 2], [1, 2]]], (3,))
+
+# no derivative: tested in test_ops.py, test_creation.py, test_random.py and tests/parity
+CONSTANTS = """
+eq ne lt le gt ge not_equal less less_equal greater greater_equal equal isclose allclose logical_and
+logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not
+bitwise_left_shift bitwise_right_shift isnan isinf isposinf isneginf isfinite isreal signbit
+heaviside result_type promote_types can_cast
+tensor as_tensor asarray from_numpy scalar_tensor legacy zeros ones full empty eye arange linspace
+logspace zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty new_tensor
+tril_indices triu_indices one_hot complex rand randn randint randperm rand_like randn_like
+randint_like normal bernoulli poisson multinomial manual_seed seed initial_seed get_rng_state
+set_rng_state uniform_ normal_ bernoulli_ random_ exponential_ geometric_ cauchy_ log_normal_
+""".split()

@@ -305,7 +305,7 @@ moveaxis = movedim
 
 def expand(input, *size, **named):
     size = tuple(named["size"]) if named else flat(size)
-    if len(size) < raw(input).ndim:
+    if len(size) < input.ndim:
         raise RuntimeError(
             f"expand a tensor of shape {raw(input).shape} to {size}: give a size for each dimension"
         )
