@@ -3,7 +3,13 @@
 from . import tensor as _tensor  # noqa: F401  ties the knot of Tensor, op and engine first
 from . import methods as _methods  # noqa: F401
 from .autograd import grad
-from .backend import Backend, backend_for, register_backend
+from .backend import (
+    Backend,
+    backend_for,
+    get_default_device,
+    register_backend,
+    set_default_device,
+)
 from .diagnostics import (
     detect_anomaly,
     dtype_guard,
@@ -34,20 +40,44 @@ from .dtypes import float64 as double
 from .dtypes import int16 as short
 from .dtypes import int32 as int
 from .dtypes import int64 as long
+from .legacy import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+    set_default_tensor_type,
+)
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .numbers import (
+    detach,
+    finfo,
+    iinfo,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_tensor,
+    typename,
+)
 from .op import Op
 from .ops import *  # noqa: F403
 from .printing import get_printoptions, printoptions, set_printoptions
+from .serialization import load, save
 from .tensor import Tensor
-from . import (
-    autograd,
-    distributions,
-    fused,
-    nn,
-    optim,
-    serialization,
-    testing,
-    utils,
-)  # built on all of the above
+from .threads import get_num_threads, set_num_interop_threads, set_num_threads
+from .threads import are_deterministic_algorithms_enabled, use_deterministic_algorithms
+
+# the namespaces, built on all of the above
+from . import accelerator, autograd, backends, cuda, distributions, fused, linalg, nn, optim
+from . import random, scope, serialization, testing, utils
+from .utils import checkpoint as _checkpoint, dlpack as _dlpack, hooks as _hooks  # noqa: F401
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    raise scope.out_of_scope(name)

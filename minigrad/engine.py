@@ -144,6 +144,8 @@ def vjp(
                 g = table.pop(slot, None)
                 if g is not None:
                     used = True
+                    if isinstance(g, np.generic):  # what NumPy makes of 0-d arrays
+                        g = np.asarray(g)
                     if op.hooks is not None:
                         g = grads.hooked(op, index, g)
                         owned.discard(slot)  # a hook may have kept it

@@ -27,6 +27,14 @@ class RemovableHandle:
         if hooks is not None:
             hooks.pop(self.id, None)
 
+    # a copy of a model has copies of its hooks: the handle in it follows them
+    def __getstate__(self) -> tuple:
+        return self.id, self.hooks()
+
+    def __setstate__(self, state: tuple) -> None:
+        self.id, hooks = state
+        self.hooks = weakref.ref(Hooks() if hooks is None else hooks)
+
     def __enter__(self) -> RemovableHandle:
         return self
 

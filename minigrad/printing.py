@@ -76,7 +76,7 @@ def format_tensor(x: Any) -> str:
     """The text of `repr(x)`: values, then what is unusual of device, size, dtype and history."""
     array, options = x.to_numpy(), _options.get()
     names = [kind.__name__ for kind in type(x).__mro__]
-    prefix = "tensor(" if names[0] in ("Tensor", "Parameter") else f"{names[0]}("
+    prefix = "tensor(" if names[0] in ("Tensor", "Parameter", "Buffer") else f"{names[0]}("
     text = prefix + (_values(array, len(prefix), options) if array.size else "[]")
     text = _with_notes(text, _notes(x, array, options), len(prefix), options.linewidth) + ")"
     if "Parameter" not in names:

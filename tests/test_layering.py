@@ -46,7 +46,7 @@ NUMPY_IN_OPS = set(
     """bool_ int8 int16 int32 int64 uint8 float16 float32 float64 dtype generic ndarray number
     floating integer result_type asarray newaxis""".split()
 )
-HOST_SIDE = {"minigrad/ops/creation.py", "minigrad/ops/random.py"}  # where arrays are born
+HOST_SIDE = {f"minigrad/ops/{name}.py" for name in ("creation", "from_data", "random")}
 
 
 def sources(*folders):

@@ -8,9 +8,10 @@ from typing import Any
 from ..op import Op, raw
 from .choosing import clamp, where
 from .elementwise import abs as abs_
-from .elementwise import sign
+from .rounding import sign
 from .shape import chunk, reshape
-from .transcendental import erf, exp, sigmoid, tanh
+from .special import erfc
+from .transcendental import exp, sigmoid, tanh
 
 
 class Relu(Op):
@@ -51,11 +52,11 @@ class Gelu(Op):
     """y = x Φ(x), Φ the normal distribution,  dy/dx = Φ(x) + x φ(x)"""
 
     def forward(self, x):
-        return x * ((erf(x * math.sqrt(0.5)) + 1.0) * 0.5)
+        return x * (erfc(x * -math.sqrt(0.5)) * 0.5)
 
     def backward(self, g, _y, x):
         density = exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))
-        return g * ((erf(x * math.sqrt(0.5)) + 1.0) * 0.5 + x * density)
+        return g * (erfc(x * -math.sqrt(0.5)) * 0.5 + x * density)
 
 
 class Silu(Op):
@@ -205,7 +206,12 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """x limited to [min_val, max_val]; no gradient at the limits."""
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val={min_val} is above max_val={max_val}")
-    if raw(input).dtype.kind in "iu":
+    kind = raw(input).dtype.kind
+    if kind == "b":
+        raise RuntimeError("hardtanh is not defined for bools")
+    if kind == "u" and min_val < 0:
+        raise RuntimeError(f"hardtanh of unsigned integers: min_val={min_val} is negative")
+    if kind != "f":
         min_val, max_val = int(min_val), int(max_val)
     return where(input <= min_val, min_val, where(input >= max_val, max_val, input))
 

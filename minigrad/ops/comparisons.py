@@ -88,6 +88,8 @@ def _shift(name: str):
     def forward(xp, a, b):
         a, b = whole(a, b, name)
         dtype = common_dtype(a, b)
+        if dtype.kind == "b":
+            raise NotImplementedError(f"{name} of bools: convert them to integers first")
         # a shift beyond the width leaves nothing, or the sign
         bits = 8 * dtype.itemsize
         a, b = [x if is_array(x) else xp.asarray(fitted(x, dtype), dtype) for x in (a, b)]

@@ -1,4 +1,4 @@
-"""Arithmetic, rounding, and what is made of both.
+"""Arithmetic, and what is made of it.
 
 Broadcasting is undone, and a promoted gradient cast back, by the engine, once for all ops.
 """
@@ -8,21 +8,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import CPU, is_array
+from ..backend import is_array
 from ..op import Op, raw
 from .choosing import clamp, masked_fill, maximum, minimum, where  # noqa: F401  found here too
 from .comparisons import eq, logical_and, lt, ne  # noqa: F401
 from .convert import cast
 from .creation import zeros_like
-from .promotion import NUMBERS, common_dtype, floating, pair
+from .promotion import NUMBERS, common_dtype, floating, pair, undefined
+from .rounding import FloorDivide, TruncDivide, sign
 from .transcendental import exp, log, sigmoid, sqrt  # noqa: F401
-
-
-def undefined(what: str, *kinds: str, of: Any) -> None:
-    """NotImplementedError, as in PyTorch, where one of the operands is of these kinds."""
-    for x in of:
-        if is_array(x) and x.dtype.kind in kinds:
-            raise NotImplementedError(f"{what} is not defined for {x.dtype}: convert it first")
 
 
 def no_bools(*operands: Any) -> None:
@@ -134,7 +128,7 @@ class Pow(Op):
         if type(given) in NUMBERS:
             if given < 0:
                 raise RuntimeError("an integer tensor to a negative integer power: use .float()")
-            return a**b
+            return (a ** int(given)).astype(a.dtype)
         undefined("pow", "b", of=[b])
         xp = self.xp
         inverse = xp.where(a == 1, 1, xp.where(a == -1, 1 - 2 * (b & 1), 0))
@@ -163,85 +157,6 @@ def log_or_zero(a, b):
         return where(b >= 0, 0.0, -math.inf)
     zero = logical_and(eq(a, 0), b >= 0)
     return masked_fill(log(masked_fill(a + b * 0, zero, 1.0)), zero, 0.0)
-
-
-def divisible(op: Op, a, b):
-    """The operands of a division of whole parts in one dtype; RuntimeError for integers by zero."""
-    what = type(op).__name__
-    a, b = pair(a, b)
-    kind = common_dtype(a, b).kind
-    if kind == "b":
-        undefined(what, "b", of=[a, b])
-    # a GPU is not asked: that would wait for it at every division
-    if kind != "f" and op.backend is CPU and (b == 0 if type(b) in NUMBERS else (b == 0).any()):
-        raise RuntimeError(f"ZeroDivisionError: {what} of integers by zero")
-    return a, b
-
-
-def cut(xp, a, b):
-    """a / b rounded toward zero."""
-    if common_dtype(a, b).kind == "f":
-        return xp.trunc(xp.true_divide(a, b))
-    y = xp.floor_divide(a, b)
-    return y + ((y < 0) & (y * b != a))
-
-
-class FloorDivide(Op):
-    """y = ⌊a / b⌋,  dy = 0"""
-
-    def forward(self, a, b):
-        return self.xp.floor_divide(*divisible(self, a, b))
-
-    def backward(self, g, _y, _a, _b):
-        return zeros_like(g), zeros_like(g)
-
-
-class TruncDivide(FloorDivide):
-    """y = a / b rounded toward zero,  dy = 0"""
-
-    def forward(self, a, b):
-        return cut(self.xp, *divisible(self, a, b))
-
-
-class Remainder(Op):
-    """y = a - b ⌊a / b⌋, with the sign of b"""
-
-    def forward(self, a, b):
-        return self.xp.remainder(*divisible(self, a, b))
-
-    def backward(self, g, _y, a, b):
-        return g, (-g * FloorDivide()(a, b) if self.needs[1] else None)
-
-
-class Fmod(Op):
-    """y = a - b trunc(a / b), with the sign of a"""
-
-    def forward(self, a, b):
-        a, b = divisible(self, a, b)
-        if common_dtype(a, b).kind == "f":
-            return self.xp.fmod(a, b)
-        return a - b * cut(self.xp, a, b)
-
-    def backward(self, g, _y, a, b):
-        return g, (-g * TruncDivide()(a, b) if self.needs[1] else None)
-
-
-class Step(Op):
-    """An op that is constant between its jumps,  dy/dx = 0; integers are whole already"""
-
-    def forward(self, x):
-        undefined(self.name, "b", of=[x])
-        return getattr(self.xp, self.name)(x) if x.dtype.kind == "f" else x.copy()
-
-    def backward(self, g, _y, _x):
-        return zeros_like(g)
-
-
-class Sign(Step):
-    """y = -1, 0 or 1 with the sign of x, 0 of NaN"""
-
-    def forward(self, x):
-        return x.copy() if x.dtype.kind == "b" else (x > 0).astype(x.dtype) - (x < 0)
 
 
 class Hypot(Op):
@@ -293,6 +208,25 @@ class Copysign(Op):
         return g * masked_fill(y / masked_fill(a, zero, 1.0), zero, 0.0), zeros_like(g)
 
 
+class XLogY(Op):
+    """y = a ln b (0 where a = 0),  dy/da = ln b (0 where a = 0, b ≤ 0),  dy/db = a / b"""
+
+    def forward(self, a, b):
+        a, b = [floating(x) if is_array(x) else x for x in pair(a, b)]
+        dtype = (a if is_array(a) else b).dtype
+        a, b = [self.xp.asarray(x, dtype) for x in (a, b)]  # of a number log makes float64
+        return self.xp.where((a == 0) & (b == b), dtype.type(0), a * self.xp.log(b))
+
+    def backward(self, g, _y, a, b):
+        da = db = None
+        if self.needs[0]:
+            zero = logical_and(eq(a, 0), b <= 0)
+            da = masked_fill(g * log(where(zero, 1.0, b)), zero, 0.0)
+        if self.needs[1]:
+            db = g * (a / b)
+        return da, db
+
+
 def _scaled(input, other, alpha):
     """alpha · other, for `add` and `sub`."""
     kind = common_dtype(raw(input), raw(other)).kind
@@ -340,21 +274,6 @@ def true_divide(input: Any, other: Any) -> Any:
     return Div()(input, other)
 
 
-def floor_divide(input: Any, other: Any) -> Any:
-    """input / other rounded down."""
-    return FloorDivide()(input, other)
-
-
-def remainder(input: Any, other: Any) -> Any:
-    """What floor_divide leaves: it has the sign of `other`, as % in Python."""
-    return Remainder()(input, other)
-
-
-def fmod(input: Any, other: Any) -> Any:
-    """What a division rounded toward zero leaves: it has the sign of `input`, as in C."""
-    return Fmod()(input, other)
-
-
 subtract, multiply, divide = sub, mul, div
 
 
@@ -394,46 +313,6 @@ def float_power(input: Any, exponent: Any) -> Any:
     return Pow()(input, exponent)
 
 
-def sign(input: Any) -> Any:
-    return Sign()(input)
-
-
-sgn = sign
-
-
-def floor(input: Any) -> Any:
-    return Step(name="floor")(input)
-
-
-def ceil(input: Any) -> Any:
-    return Step(name="ceil")(input)
-
-
-def trunc(input: Any) -> Any:
-    """input rounded toward zero."""
-    return Step(name="trunc")(input)
-
-
-fix = trunc
-
-
-def round(input: Any, *, decimals: int = 0) -> Any:  # noqa: A001
-    """input rounded to the nearest whole number, halves to even, or to so many decimals."""
-    if not decimals:
-        return Step(name="rint")(input)
-    undefined("round to decimals", "b", "i", "u", of=[raw(input)])
-    scale = 10.0 ** math.fabs(decimals)
-    if decimals > 0:
-        return Step(name="rint")(input * scale) / scale
-    return Step(name="rint")(input / scale) * scale
-
-
-def frac(input: Any) -> Any:
-    """What `trunc` cuts off."""
-    undefined("frac", "b", "i", "u", of=[raw(input)])
-    return input - trunc(input)
-
-
 def hypot(input: Any, other: Any) -> Any:
     return Hypot()(input, other)
 
@@ -460,9 +339,8 @@ def copysign(input: Any, other: Any) -> Any:
 
 
 def xlogy(input: Any, other: Any) -> Any:
-    """input · ln other, 0 where input is 0 and other is a number."""
-    zero = logical_and(eq(input, 0), eq(other, other))
-    return masked_fill(input * log(where(zero, 1.0, other)), zero, 0.0)
+    """input · ln other, 0 where input is 0 and other is not NaN."""
+    return XLogY()(input, other)
 
 
 def deg2rad(input: Any) -> Any:

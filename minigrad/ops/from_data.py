@@ -57,7 +57,7 @@ def host_array(data: Any, dtype: np.dtype | None) -> np.ndarray:
     if host.dtype.kind == "c":
         raise TypeError("complex numbers are not supported: keep real and imaginary part apart")
     if host.dtype.newbyteorder("=") not in DTYPES:
-        if host.dtype.kind == "O" or (host.dtype.kind == "u" and not hasattr(data, "dtype")):
+        if not hasattr(data, "dtype") and not isinstance(data, str):
             _explain_objects(data)
         known = ", ".join(map(str, DTYPES))
         raise TypeError(f"cannot make a tensor of {host.dtype}: expected numbers, one of {known}")
@@ -118,6 +118,8 @@ def _explain_objects(data: Any) -> None:
         data = next((x for x in data if not isinstance(x, (int, float))), data[0])
     if isinstance(data, int):
         raise ValueError(f"the integer {data} does not fit int64")
+    if isinstance(data, str):
+        raise ValueError(f"cannot make a tensor of {data!r}: expected numbers in the lists")
     if not hasattr(data, "dtype"):
         raise RuntimeError(
             f"cannot make a tensor of {type(data).__name__}: expected numbers or nested lists"

@@ -12,8 +12,8 @@ import numpy as np
 from ..backend import backend_of
 from ..op import Op, raw
 from ..tensor import Tensor, wrap
-from .birth import made
 from .creation import empty
+from .from_data import tensor_of
 from .shape import expand, reshape, stack
 
 
@@ -95,8 +95,12 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     if r < 0:
         raise RuntimeError(f"combinations of {r} elements: expected at least 0")
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = np.array(list(choose(range(len(input)), r)), np.int64).reshape(-1, r)
-    return input[made(rows, input.device)] if r else empty(0, dtype=input.dtype)
+    rows = list(choose(range(len(input)), r))
+    if not r:
+        return empty(0, dtype=input.dtype, device=input.device)
+    if not rows:
+        return reshape(input[:0], (0, r))
+    return input[tensor_of(rows, device=input.device)]
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:

@@ -90,6 +90,13 @@ def floating(x):
         ) from None
 
 
+def undefined(what: str, *kinds: str, of: Any) -> None:
+    """NotImplementedError, as in PyTorch, where one of the operands is of these kinds."""
+    for x in of:
+        if is_array(x) and x.dtype.kind in kinds:
+            raise NotImplementedError(f"{what} is not defined for {x.dtype}: convert it first")
+
+
 def result_type(tensor1: Any, tensor2: Any) -> Dtype:
     """The dtype that an operator gives to these two, Tensors or numbers."""
     return of(common_dtype(raw(tensor1), raw(tensor2)))

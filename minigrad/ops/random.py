@@ -157,7 +157,7 @@ def randint(*bounds: Any, generator=None, dtype: Any, **named: Any) -> np.ndarra
     """Integers from low (0 if left out) to high - 1: randint(high, size) or with low before."""
     names = ["low", "high", "size"][3 - len(bounds) - len(named) :]
     given = {**dict(zip([n for n in names if n not in named], bounds)), **named}
-    if sorted(given) != sorted(names) or "size" not in given:
+    if not {"high", "size"} <= given.keys() <= {"low", "high", "size"}:
         raise TypeError("randint takes (high, size) or (low, high, size)")
     shape = shape_of((given["size"],))
     return _integers(given.get("low", 0), given["high"], shape, dtype, generator)

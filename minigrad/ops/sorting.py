@@ -98,7 +98,7 @@ def _median(name: str):
     def median(input, dim=None, keepdim=False):
         x = data_of(input)
         if dim is None:
-            return MiddleOf(dim=None, keepdim=False, name=name)(input)
+            return MiddleOf(dim=None, keepdim=False, kind=name)(input)
         dim = dim_of(input, dim)
         if not (x.shape or (1,))[dim]:
             raise IndexError(f"{name} of no elements: shape {x.shape} along {dim}")
@@ -133,7 +133,7 @@ class MiddleOf(Amax):
         line = x.reshape(-1)
         if not x.size:
             return self.xp.full((), math.nan, x.dtype)
-        rank = middle(line, 0, self.name)
+        rank = middle(line, 0, self.kind)
         return self.xp.sort(line)[rank].reshape(())
 
     def ties(self, x, y):

@@ -1,4 +1,4 @@
-"""Exponentials, logarithms, roots, circles and hyperbolas, the error function.
+"""Exponentials, logarithms, roots, circles and hyperbolas.
 
 Integers and bools become the default floating dtype.
 """
@@ -12,18 +12,18 @@ from ..op import Op
 from .choosing import clamp, masked_fill
 from .promotion import floating
 
-LN2, LN10, ROOT_PI = math.log(2), math.log(10), math.sqrt(math.pi)
+LN2, LN10 = math.log(2), math.log(10)
 
 
 class Unary(Op):
-    """One function of the array module, `name`: that of the class in small letters."""
+    """One function of the array module: the class's name in small letters, or `known_as`."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.name = vars(cls).get("name", cls.__name__.lower())
+        cls.known_as = vars(cls).get("known_as", cls.__name__.lower())
 
     def forward(self, x):
-        return getattr(self.xp, self.name)(floating(x))
+        return getattr(self.xp, self.known_as)(floating(x))
 
     def backward(self, g, y, x):
         raise NotImplementedError
@@ -129,7 +129,7 @@ class Tan(Unary):
 class Asin(Unary):
     """y = arcsin x,  dy/dx = 1 / √(1 - x²)"""
 
-    name = "arcsin"
+    known_as = "arcsin"
 
     def backward(self, g, _y, x):
         return g * rsqrt(1.0 - x * x)
@@ -138,7 +138,7 @@ class Asin(Unary):
 class Acos(Unary):
     """y = arccos x,  dy/dx = -1 / √(1 - x²)"""
 
-    name = "arccos"
+    known_as = "arccos"
 
     def backward(self, g, _y, x):
         return -g * rsqrt(1.0 - x * x)
@@ -147,7 +147,7 @@ class Acos(Unary):
 class Atan(Unary):
     """y = arctan x,  dy/dx = 1 / (1 + x²)"""
 
-    name = "arctan"
+    known_as = "arctan"
 
     def backward(self, g, _y, x):
         return g / (x * x + 1.0)
@@ -177,7 +177,7 @@ class Tanh(Unary):
 class Asinh(Unary):
     """y = arsinh x,  dy/dx = 1 / √(x² + 1)"""
 
-    name = "arcsinh"
+    known_as = "arcsinh"
 
     def backward(self, g, _y, x):
         return g * rsqrt(x * x + 1.0)
@@ -186,7 +186,7 @@ class Asinh(Unary):
 class Acosh(Unary):
     """y = arcosh x,  dy/dx = 1 / √(x² - 1)"""
 
-    name = "arccosh"
+    known_as = "arccosh"
 
     def backward(self, g, _y, x):
         return g * rsqrt(x * x - 1.0)
@@ -195,7 +195,7 @@ class Acosh(Unary):
 class Atanh(Unary):
     """y = artanh x,  dy/dx = 1 / (1 - x²)"""
 
-    name = "arctanh"
+    known_as = "arctanh"
 
     def backward(self, g, _y, x):
         return g / (1.0 - x * x)
@@ -236,102 +236,7 @@ class Sinc(Op):
         return g * masked_fill((cos(x) * x - sin(x)) / (x * x) * math.pi, zero, 0.0)
 
 
-# W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of
-# Computation 23 (1969): numerators and denominators, highest power first
-SMALL = (
-    (0.185777706184603153, 3.16112374387056560, 113.864154151050156, 377.485237685302021,
-     3209.37758913846947),
-    (1.0, 23.6012909523441209, 244.024637934444173, 1282.61652607737228, 2844.23683343917062),
-)  # fmt: skip
-MIDDLE = (
-    (2.15311535474403846e-8, 0.564188496988670089, 8.88314979438837594, 66.1191906371416295,
-     298.635138197400131, 881.952221241769090, 1712.04761263407058, 2051.07837782607147,
-     1230.33935479799725),
-    (1.0, 15.7449261107098347, 117.693950891312499, 537.181101862009858, 1621.38957456669019,
-     3290.79923573345963, 4362.61909014324716, 3439.36767414372164, 1230.33935480374942),
-)  # fmt: skip
-LARGE = (
-    (0.0163153871373020978, 0.305326634961232344, 0.360344899949804439, 0.125781726111229246,
-     0.0160837851487422766, 0.000658749161529837803),
-    (1.0, 2.56852019228982242, 1.87295284992346725, 0.527905102951428412, 0.0605183413124413191,
-     0.00233520497626869185),
-)  # fmt: skip
-
-
-def ratio(coefficients, x):
-    """A quotient of two polynomials at x, by Horner's rule."""
-    tops = []
-    for first, *rest in coefficients:
-        y = first * x
-        for c in rest[:-1]:
-            y = (y + c) * x
-        tops.append(y + rest[-1])
-    return tops[0] / tops[1]
-
-
-def erf_and_erfc(xp, x):
-    """erf x and 1 - erf x, each to the precision of x."""
-    a = xp.minimum(xp.abs(x), 30.0)  # beyond, erfc is 0 and x² might be infinite
-    inner, low, high = xp.minimum(a, 0.46875), xp.clip(a, 0.46875, 4.0), xp.maximum(a, 4.0)
-    small = xp.sign(x) * inner * ratio(SMALL, inner * inner)
-    over = 1.0 / (high * high)
-    tail = (1.0 / ROOT_PI - over * ratio(LARGE, over)) / high
-    # e^-a² of a rounded to sixteenths is exact to the last digit, and the rest of a² is small
-    coarse = xp.floor(a * 16.0) / 16.0
-    decay = xp.exp(-coarse * coarse) * xp.exp(-(a - coarse) * (a + coarse))
-    beyond = decay * xp.where(a <= 4.0, ratio(MIDDLE, low), tail)
-    middle = a <= 0.46875
-    erf = xp.where(middle, small, xp.sign(x) * (1.0 - beyond))
-    erfc = xp.where(middle, 1.0 - small, xp.where(x < 0, 2.0 - beyond, beyond))
-    return erf, erfc
-
-
-class Erf(Op):
-    """y = 2/√π ∫₀ˣ e^-t² dt,  dy/dx = 2/√π e^-x²"""
-
-    part = 0
-
-    def forward(self, x):
-        x = floating(x)
-        inside = x.astype("float32") if x.dtype.itemsize == 2 else x  # its polynomials overflow
-        return erf_and_erfc(self.xp, inside)[self.part].astype(x.dtype, copy=False)
-
-    def backward(self, g, _y, x):
-        return g * (exp(-x * x) * (2.0 / ROOT_PI))
-
-
-class Erfc(Erf):
-    """y = 1 - erf x,  dy/dx = -2/√π e^-x²"""
-
-    part = 1
-
-    def backward(self, g, _y, x):
-        return g * (exp(-x * x) * (-2.0 / ROOT_PI))
-
-
-class Erfinv(Op):
-    """The x with erf x = y;  dx/dy = √π/2 e^x²"""
-
-    def forward(self, y):
-        y, xp = floating(y), self.xp
-        kind, y = y.dtype, y.astype("float64")
-        a = xp.abs(y)
-        c, w = 2.0 / (math.pi * 0.147), xp.log((1.0 - a) * (1.0 + a))
-        # Winitzki's estimate, good to three digits, then Halley's steps, which treble the digits
-        x = xp.sqrt(xp.sqrt((c + w / 2.0) ** 2 - w / 0.147) - (c + w / 2.0))
-        for _ in range(3):
-            erf, erfc = erf_and_erfc(xp, x)
-            miss = xp.where(a < 0.5, erf - a, (1.0 - a) - erfc)
-            step = miss * (ROOT_PI / 2.0) * xp.exp(x * x)
-            x = x - step / (1.0 + x * step)
-        x = xp.where(a < 1.0, x, xp.where(a == 1.0, math.inf, math.nan))
-        return xp.copysign(x, y).astype(kind)
-
-    def backward(self, g, y, _x):
-        return g * (exp(y * y) * (ROOT_PI / 2.0))
-
-
-def _function(op: type[Op]):
+def function_of(op: type[Op]):
     """The public function of one input that applies `op`."""
 
     def function(input: Any) -> Any:
@@ -342,15 +247,19 @@ def _function(op: type[Op]):
     return function
 
 
-exp, exp2, expm1 = _function(Exp), _function(Exp2), _function(Expm1)
-log, log1p, log2, log10 = _function(Log), _function(Log1p), _function(Log2), _function(Log10)
-sqrt, rsqrt, reciprocal = _function(Sqrt), _function(Rsqrt), _function(Reciprocal)
-sin, cos, tan = _function(Sin), _function(Cos), _function(Tan)
-asin, acos, atan = _function(Asin), _function(Acos), _function(Atan)
-sinh, cosh, tanh = _function(Sinh), _function(Cosh), _function(Tanh)
-asinh, acosh, atanh = _function(Asinh), _function(Acosh), _function(Atanh)
-sigmoid, sinc = _function(Sigmoid), _function(Sinc)
-erf, erfc, erfinv = _function(Erf), _function(Erfc), _function(Erfinv)
+exp, exp2, expm1 = function_of(Exp), function_of(Exp2), function_of(Expm1)
+log, log1p, log2, log10 = (
+    function_of(Log),
+    function_of(Log1p),
+    function_of(Log2),
+    function_of(Log10),
+)
+sqrt, rsqrt, reciprocal = function_of(Sqrt), function_of(Rsqrt), function_of(Reciprocal)
+sin, cos, tan = function_of(Sin), function_of(Cos), function_of(Tan)
+asin, acos, atan = function_of(Asin), function_of(Acos), function_of(Atan)
+sinh, cosh, tanh = function_of(Sinh), function_of(Cosh), function_of(Tanh)
+asinh, acosh, atanh = function_of(Asinh), function_of(Acosh), function_of(Atanh)
+sigmoid, sinc = function_of(Sigmoid), function_of(Sinc)
 arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh
 expit = sigmoid
 
