@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextvars import ContextVar
 
+VARIABLES = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 _deterministic: ContextVar[bool] = ContextVar("deterministic", default=False)
 
 
 def get_num_threads() -> int:
     """How many threads NumPy's matrix products may use, as the environment says."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in VARIABLES:
         if os.environ.get(name, "").isdecimal():
             return int(os.environ[name])
     return os.cpu_count() or 1
 
 
 def set_num_threads(count: int) -> None:
-    """Limit the threads of NumPy's matrix products, where the library `threadpoolctl` is installed;
-    without it the environment variable OPENBLAS_NUM_THREADS does so from outside.
+    """Limit the threads of NumPy's matrix products, here and in processes started from here.
 
-    Raises RuntimeError for fewer than 1.
+    Needs the library `threadpoolctl`; without it a warning says how to set them from outside. Raises
+    RuntimeError for fewer than 1.
     """
     if count < 1:
         raise RuntimeError(f"{count} threads: expected at least 1")
+    for name in VARIABLES:
+        os.environ[name] = str(count)
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
-        pass
+        warnings.warn(
+            "set_num_threads: threadpoolctl is not installed, so this process goes on as before; "
+            "start it with the environment variable OPENBLAS_NUM_THREADS",
+            stacklevel=2,
+        )
     else:
         threadpool_limits(count)
-    os.environ["OMP_NUM_THREADS"] = str(count)  # for processes started from here
 
 
 def set_num_interop_threads(count: int) -> None:

@@ -20,7 +20,7 @@ ROWS = [
     "ops",
     "engine",
     "autograd",
-    "printing methods legacy numbers linalg random",
+    "printing methods legacy numbers linalg random threads scope",
     "fused",
     "nn",
     "diagnostics optim distributions utils serialization",
@@ -35,6 +35,7 @@ OTHERS = {  # packages beyond the standard library, and where
     "numpy": None,
     "cupy": {"minigrad/backend.py"},
     "safetensors": {"minigrad/serialization.py"},
+    "threadpoolctl": {"minigrad/threads.py"},
 }
 _PUBLIC = "nn optim serialization testing autograd utils distributions cuda linalg random".split()
 PUBLIC = {"minigrad", *(f"minigrad.{name}" for name in _PUBLIC)}

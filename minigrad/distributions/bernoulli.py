@@ -55,7 +55,7 @@ class Bernoulli(Distribution):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         p = self.probs
         with no_grad():
-            noise = ops.rand(*self._extended_shape(sample_shape), device=p.device)
+            noise = ops.rand(self._extended_shape(sample_shape), device=p.device)
             return (noise < p).to(dtype=p.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class Uniform(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
-        noise = ops.rand(*shape, dtype=self.low.dtype, device=self.low.device)
+        noise = ops.rand(shape, dtype=self.low.dtype, device=self.low.device)
         return self.low + noise * self.width
 
     def log_prob(self, value: Tensor) -> Tensor:

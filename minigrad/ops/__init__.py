@@ -161,6 +161,7 @@ from .factorize import (
     slogdet,
     thin_svd as svd,
 )
+from .dlpack import from_dlpack, to_dlpack
 from .indexing import Part, embedding, index, index_put, index_put_, set_item
 from .products import (
     addbmm,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..backend import backend_of
 from ..modes import is_recording
-from ..op import Op, raw
+from ..op import Op, last_number, raw
 from ..tensor import Tensor, wrap
 from .convert import cast
 
@@ -142,8 +142,10 @@ def write(x: Tensor, part: Any, value: Any) -> Tensor:
     if is_recording() and (x.requires_grad or getattr(value, "requires_grad", False)):
         overwrite(x, part, value)
         return x
+    value = raw(value)
+    backend_of(part, value)  # which refuses two devices
     try:
-        part[...] = raw(value)
+        part[...] = value
     except ValueError as error:  # as PyTorch has it
         raise RuntimeError(f"writing into a tensor of shape {tuple(x.shape)}: {error}") from error
     x.changed()
@@ -179,11 +181,34 @@ def become(x: Tensor, y: Any) -> Tensor:
     return x
 
 
+def keep_content(x: Tensor, op: Op, since: int) -> None:
+    """Give the nodes made after number `since` a copy of what they saved of x's memory, which is about
+    to change: the rule of `x.log_()` needs the x that was.
+    """
+    stack = [op]
+    while stack:
+        op = stack.pop()
+        if op.number <= since:
+            continue
+        mine = [(kind, i) for version, _, kind, i in op.guards if version is x.version]
+        if mine:
+            op.guards = [guard for guard in op.guards if guard[0] is not x.version]
+            op.saved_outputs = op.saved_outputs and list(op.saved_outputs)
+            for kind, i in mine:
+                saved = op.saved_inputs if kind == "input" else op.saved_outputs
+                saved[i] = saved[i].copy()
+        stack += [slot[0] for slot in op.slots if slot is not None and isinstance(slot[0], Op)]
+
+
 def in_place(function: Any) -> Any:
     """The in-place twin of a function of a tensor: `exp_` of `exp`."""
 
     def twin(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return become(self, function(self, *args, **kwargs))
+        before = last_number()
+        y = function(self, *args, **kwargs)
+        if isinstance(y, Tensor) and y.creator:
+            keep_content(self, y.creator[0], before)
+        return become(self, y)
 
     twin.__name__ = twin.__qualname__ = f"{function.__name__.rstrip('_')}_"
     twin.__doc__ = f"{function.__name__} in place."
