@@ -115,7 +115,7 @@ for name, reference, domain in ONE:
 
 for alias, name in [
     ("negative", "neg"), ("absolute", "abs"), ("sgn", "sign"), ("fix", "trunc"),
-    ("expit", "sigmoid"),
+
     ("arcsin", "asin"), ("arccos", "acos"), ("arctan", "atan"), ("arcsinh", "asinh"),
     ("arccosh", "acosh"), ("arctanh", "atanh"),
 ]:  # fmt: skip

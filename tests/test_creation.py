@@ -27,6 +27,7 @@ MADE = [
     ("asarray copy", lambda: mg.asarray(np.ones(2), copy=True), "float64", [1, 1]),
     ("scalar_tensor", lambda: mg.scalar_tensor(3), "float32", 3),
     ("scalar_tensor int", lambda: mg.scalar_tensor(3, dtype=mg.int32), "int32", 3),
+    ("zeros 0-d", lambda: mg.zeros(*()), "float32", 0),
     ("zeros list", lambda: mg.zeros([2, 1]), "float32", [[0], [0]]),
     ("zeros size", lambda: mg.zeros(size=(2,)), "float32", [0, 0]),
     ("zeros of a tensor", lambda: mg.zeros(mg.tensor(2)), "float32", [0, 0]),
@@ -105,7 +106,6 @@ ERRORS = [
     ("from_numpy list", lambda: mg.from_numpy([1]), TypeError, "list"),
     ("asarray copy", lambda: mg.asarray([1.0], copy=False), ValueError, "copy"),
     ("as_tensor object", lambda: mg.as_tensor(np.array([1], object)), TypeError, "object"),
-    ("zeros nothing", lambda: mg.zeros(), TypeError, "size"),
     ("zeros float", lambda: mg.zeros(2.0), TypeError, "integers"),
     ("zeros negative", lambda: mg.zeros(2, -1), RuntimeError, "negative"),
     ("pinned", lambda: mg.zeros(2, pin_memory=True), RuntimeError, "pin_memory"),
@@ -207,3 +207,5 @@ def test_on_another_device():
     ]:
         assert y.device == "strict" and type(y.array) is STRICT.array_type
     assert mg.ones_like(x, device="cpu").device == "cpu"
+    with pytest.warns(UserWarning, match="clone"):
+        assert mg.tensor(x).device == "strict"

@@ -388,7 +388,6 @@ from .transcendental import (
     cosh,
     exp,
     exp2,
-    expit,
     expm1,
     log,
     log10,

@@ -76,8 +76,6 @@ def factory(make):
 
 def shape_of(given: tuple, size: Any = None) -> tuple[int, ...]:
     """The shape meant by `zeros(2, 3)`, `zeros((2, 3))` or `zeros(size=(2, 3))`."""
-    if size is None and not given:
-        raise TypeError("a size is missing: give integers, or () for a single number")
     shape = flat(given if size is None else (size,))
     try:
         shape = tuple([operator.index(n) for n in shape])

@@ -261,7 +261,6 @@ sinh, cosh, tanh = function_of(Sinh), function_of(Cosh), function_of(Tanh)
 asinh, acosh, atanh = function_of(Asinh), function_of(Acosh), function_of(Atanh)
 sigmoid, sinc = function_of(Sigmoid), function_of(Sinc)
 arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh
-expit = sigmoid
 
 
 def logit(input: Any, eps: float | None = None) -> Any:
