@@ -1,5 +1,7 @@
 """minigrad: PyTorch's recurrent part, small enough to read, on NumPy or CuPy."""
 
+import warnings as _warnings
+
 from . import tensor as _tensor  # noqa: F401  ties the knot of Tensor, op and engine first
 from . import methods as _methods  # noqa: F401
 from .autograd import grad
@@ -75,6 +77,9 @@ from .threads import are_deterministic_algorithms_enabled, use_deterministic_alg
 from . import accelerator, autograd, backends, cuda, distributions, fused, linalg, nn, optim
 from . import random, scope, serialization, testing, utils
 from .utils import checkpoint as _checkpoint, dlpack as _dlpack, hooks as _hooks  # noqa: F401
+
+# as in PyTorch, an infinity or a NaN comes silently; NumPy would warn at a line of an op
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\.")
 
 __version__ = "0.1.0"
 

@@ -36,9 +36,9 @@ deg2rad det diag diag_embed diagflat diagonal diagonal_scatter diff div divide d
 equal erf erfc erfinv exp exp2 expand expand_as expm1 fix flatten flip fliplr flipud float_power
 floor floor_divide fmax fmin fmod frac gather ge gelu ger greater greater_equal gt hardshrink
 hardsigmoid hardswish hardtanh heaviside histc hsplit hypot index_add index_copy index_fill
-index_put index_reduce index_select inner inverse is_same_size isclose isfinite isinf isnan
-isneginf isposinf isreal kron kthvalue ldexp le leaky_relu lerp less less_equal log log10 log1p
-log2 log_softmax logaddexp logaddexp2 logcumsumexp logdet logical_and logical_not logical_or
+index_put index_reduce index_select inner inverse is_same_size isclose isfinite isin isinf isnan
+isneginf isposinf isreal kron kthvalue ldexp le leaky_relu lerp less less_equal lgamma log log10
+log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logdet logical_and logical_not logical_or
 logical_xor logit logsigmoid logsumexp lt masked_fill masked_scatter masked_select matmul
 matrix_power max maximum mean median min minimum mish mm mode moveaxis movedim msort mul
 multinomial multiply mv nan_to_num nanmean nanmedian nanquantile nansum narrow ne neg negative
@@ -49,7 +49,7 @@ select select_scatter selu sgn sigmoid sign signbit silu sin sinc sinh slice_sca
 softmax softplus softsign sort split split_with_sizes sqrt square squeeze std sub subtract sum svd
 swapaxes swapdims t take take_along_dim tan tanh tensor_split tile topk trace transpose tril triu
 true_divide trunc unbind unflatten unfold unique unique_consecutive unsqueeze var vdot view
-view_as vsplit where xlogy
+view_as vsplit xlogy
 """.split()
 
 # functions whose in-place twins exist: `exp_` computes `exp` and writes it back
@@ -59,11 +59,11 @@ arctan arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_l
 bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil celu clamp clamp_max clamp_min clip
 copysign cos cosh cumprod cumsum deg2rad div divide elu eq erf erfc erfinv exp exp2 expm1 fix
 float_power floor floor_divide fmod frac ge greater greater_equal gt hardtanh heaviside hypot
-index_add index_copy index_fill index_reduce ldexp le leaky_relu lerp less less_equal log log10
-log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill masked_scatter mul
-multiply nan_to_num ne neg negative not_equal pow put rad2deg reciprocal relu relu6 remainder
-round rsqrt scatter scatter_add scatter_reduce selu sgn sigmoid sign silu sin sinc sinh sqrt
-square sub subtract tan tanh tril triu true_divide trunc xlogy
+index_add index_copy index_fill index_reduce ldexp le leaky_relu lerp less less_equal lgamma log
+log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill
+masked_scatter mul multiply nan_to_num ne neg negative not_equal pow put rad2deg reciprocal relu
+relu6 remainder round rsqrt scatter scatter_add scatter_reduce selu sgn sigmoid sign silu sin sinc
+sinh sqrt square sub subtract tan tanh tril triu true_divide trunc xlogy
 """.split()
 
 # in place they change the tensor's shape, not its memory
@@ -154,6 +154,12 @@ def __iter__(self: Tensor) -> Iterator[Tensor]:
 @method
 def __contains__(self: Tensor, element: Any) -> bool:
     return bool((self == element).any())
+
+
+@method
+def where(self: Tensor, condition: Any, other: Any) -> Tensor:
+    """This tensor where the condition is true, `other` elsewhere."""
+    return ops.where(condition, self, other)
 
 
 # shape

@@ -234,5 +234,6 @@ class Op:
         """The array module's error, with the op and what it was given in front."""
         given = ", ".join(f"{a.dtype} {tuple(a.shape)}" if is_array(a) else repr(a) for a in arrays)
         # shapes that do not fit are a RuntimeError, as in PyTorch
-        kind = next((k for k in (IndexError, TypeError) if isinstance(error, k)), RuntimeError)
+        kept = IndexError, TypeError, NotImplementedError
+        kind = next((k for k in kept if isinstance(error, k)), RuntimeError)
         return kind(f"{type(self).__name__}({given}): {error}")
