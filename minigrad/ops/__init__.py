@@ -405,3 +405,7 @@ from .transcendental import (
     tanh,
 )
 from .writing import copy_, fill_, region_of, zero_
+
+# the functions, not the files that they are in
+__all__ = [name for name, value in vars().items() if callable(value) and name[0] != "_"]
+__all__ += ["default_generator", "return_types"]
