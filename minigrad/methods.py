@@ -104,6 +104,18 @@ PLAIN = {  # without reflected and in-place forms
 }
 
 
+def _scalar_first(function: Any, scalar: str) -> Any:
+    """The method of old with the factor in front, `p.add_(-lr, g)`, beside today's, `alpha=-lr`."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if len(args) == function.__code__.co_argcount and not isinstance(args[0], Tensor):
+            kwargs[scalar], args = args[0], args[1:]
+        return function(self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = function.__name__, function.__doc__
+    return method
+
+
 def _reflected(function: Any) -> Any:
     return lambda self, other: function(other, self)
 
@@ -112,6 +124,14 @@ for _name in METHODS + FILLERS:
     setattr(Tensor, _name, getattr(ops, _name))
 for _name in IN_PLACE:
     setattr(Tensor, f"{_name}_", in_place(getattr(ops, _name)))
+for _name, _scalar in {
+    "add": "alpha",
+    "sub": "alpha",
+    "addcmul": "value",
+    "addcdiv": "value",
+}.items():
+    setattr(Tensor, _name, _scalar_first(getattr(ops, _name), _scalar))
+    setattr(Tensor, f"{_name}_", in_place(_scalar_first(getattr(ops, _name), _scalar)))
 for _name in RESHAPED:
     setattr(Tensor, f"{_name}_", reshaped(getattr(ops, _name)))
 for _operator, _name in OPERATORS.items():
@@ -318,6 +338,70 @@ def __dlpack__(self: Tensor, **options: Any) -> Any:
 @method
 def __dlpack_device__(self: Tensor) -> tuple:
     return self.array.__dlpack_device__()
+
+
+# the memory
+
+
+@method
+def new(self: Tensor, *content: Any) -> Tensor:
+    """A tensor of this one's dtype and device, of a size or with a content: PyTorch's old way."""
+    return ops.legacy(self.dtype, *content, device=self.device)
+
+
+@method
+def set_(self: Tensor, source: Tensor) -> Tensor:
+    """Show another tensor's memory from now on."""
+    self.data = source
+    self.changed()
+    return self
+
+
+@method
+def resize_(self: Tensor, *size: Any) -> Tensor:
+    """Another size; the elements stay in order, new ones are 0."""
+    shape = ops.zeros(*size, dtype=self.dtype).array.shape
+    host = np.resize(self.to_numpy(), shape) if self.array.size else np.zeros(shape, self.dtype)
+    host.reshape(-1)[self.array.size :] = 0
+    self.array = backend_for(self.device).upload(host)
+    self.changed()
+    return self
+
+
+@method
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """Each element becomes what the function makes of it, one by one: slow, and only on the CPU."""
+    if self.requires_grad:
+        raise RuntimeError("apply_ of a tensor that requires grad has no gradient: use its ops")
+    flat = [callable(value) for value in self.numpy().reshape(-1).tolist()]
+    return self.copy_(ops.tensor(flat, dtype=self.dtype).reshape(self.shape))
+
+
+@method
+def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """Each element becomes what the function makes of it and of the other tensor's element."""
+    if self.requires_grad:
+        raise RuntimeError("map_ of a tensor that requires grad has no gradient: use its ops")
+    pairs = zip(self.numpy().reshape(-1).tolist(), tensor.numpy().reshape(-1).tolist())
+    flat = [callable(a, b) for a, b in pairs]
+    return self.copy_(ops.tensor(flat, dtype=self.dtype).reshape(self.shape))
+
+
+@method
+def is_shared(self: Tensor) -> bool:
+    """False: memory is not shared between processes."""
+    return False
+
+
+@method
+def share_memory_(self: Tensor) -> Tensor:
+    raise RuntimeError("memory is not shared between processes: send tensors through a queue")
+
+
+@method
+def pin_memory(self: Tensor) -> Tensor:
+    """The tensor itself: CuPy copies from ordinary memory."""
+    return self
 
 
 # the graph

@@ -56,6 +56,9 @@ class Loss(Module):
         return function(*inputs, **named, **{name: getattr(self, name) for name in self.names})
 
 
+_Loss = _WeightedLoss = Loss  # PyTorch's names, which programs inherit from
+
+
 class CrossEntropyLoss(Loss):
     """Softmax cross-entropy from logits; see `functional.cross_entropy`."""
 

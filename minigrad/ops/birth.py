@@ -57,7 +57,8 @@ _USUAL = ("layout", "pin_memory", "memory_format")
 def factory(make):
     """A function that makes a Tensor of what `make` gives, a host array.
 
-    `make` gets its own arguments, and `dtype` as NumPy's or None; the Tensor is born on `device`.
+    `make` gets its own arguments, and `dtype` as NumPy's or None; the Tensor is born on `device`, or
+    takes the place of what `out` held.
     """
 
     @functools.wraps(make)
@@ -66,10 +67,15 @@ def factory(make):
         dtype: Any = None,
         device: Any = None,
         requires_grad: bool = False,
+        out: Tensor | None = None,
         **named: Any,
     ) -> Tensor:
         check_usual(**{name: named.pop(name) for name in _USUAL if name in named})
-        return made(make(*args, dtype=numpy_dtype(dtype), **named), device, requires_grad)
+        if out is None:
+            return made(make(*args, dtype=numpy_dtype(dtype), **named), device, requires_grad)
+        host = make(*args, dtype=out.array.dtype, **named)
+        out.array = backend_for(out.device).upload(host)
+        return out
 
     return function
 

@@ -151,8 +151,8 @@ def repeat(input, *repeats, **named):
     pairs = [pair for n, size in zip(repeats, shape) for pair in (n, size)]
     split = [pair for size in shape for pair in (1, size)]
     tiled = expand(reshape(input, split), pairs)
-    y = reshape(tiled, [n * size for n, size in zip(repeats, shape)])
-    return y if any(n != 1 for n in repeats) else clone(y)
+    # a copy first: of a single element a reshape could go on showing the input's memory
+    return reshape(clone(tiled), [n * size for n, size in zip(repeats, shape)])
 
 
 def tile(input, *dims, **named):
@@ -178,8 +178,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
             raise RuntimeError(f"repeat_interleave {repeats} times: expected at least 0")
         x = unsqueeze(input, dim + 1)
         shape = [repeats if i == dim + 1 else n for i, n in enumerate(data_of(x).shape)]
-        y = flatten(expand(x, shape), dim, dim + 1)
-        return y if repeats != 1 else clone(y)
+        return flatten(clone(expand(x, shape)), dim, dim + 1)
     counts, size = data_of(repeats), data_of(input).shape[dim]
     if counts.ndim > 1 or (counts.size not in (1, size)):
         raise RuntimeError(f"repeat_interleave: counts {counts.shape} for {size} elements")
