@@ -4,17 +4,31 @@ deterministic, so they are remembered and change nothing.
 
 from __future__ import annotations
 
+import warnings
+from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Iterator
 
 
 class _Library(SimpleNamespace):
-    """One library's switches; a name that it does not have is an error, so a typo is seen."""
+    """One library's switches; setting one that it does not have gives a warning, so a typo is seen."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in vars(self):
-            raise AttributeError(f"no such switch: {name}; there are {', '.join(vars(self))}")
+            warnings.warn(f"no such switch: {name}; there are {', '.join(vars(self))}", stacklevel=2)
         super().__setattr__(name, value)
+
+    @contextmanager
+    def flags(self, **switches: Any) -> Iterator[None]:
+        """Context manager under which the switches have other values."""
+        before = dict(vars(self))
+        try:
+            for name, value in switches.items():
+                setattr(self, name, value)
+            yield
+        finally:
+            vars(self).clear()
+            vars(self).update(before)
 
     def is_available(self) -> bool:
         return False
@@ -22,10 +36,15 @@ class _Library(SimpleNamespace):
     def is_built(self) -> bool:
         return False
 
+    def is_acceptable(self, tensor: Any) -> bool:
+        return False
+
     def version(self) -> None:
         return None
 
 
-cudnn = _Library(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+cudnn = _Library(
+    enabled=True, benchmark=False, benchmark_limit=10, deterministic=True, allow_tf32=False
+)
 mps, mkl, mkldnn, openmp = _Library(), _Library(), _Library(enabled=False), _Library()
 cuda = _Library(matmul=_Library(allow_tf32=False, allow_fp16_reduced_precision_reduction=False))

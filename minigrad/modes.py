@@ -9,7 +9,8 @@ from functools import wraps
 from typing import Any
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
-_outer: ContextVar[tuple[bool, ...]] = ContextVar("outer", default=())
+_inference: ContextVar[bool] = ContextVar("inference", default=False)
+_outer: ContextVar[tuple[tuple[bool, bool], ...]] = ContextVar("outer", default=())
 is_recording = _recording.get  # bound once: the engine asks at every op
 
 
@@ -18,22 +19,32 @@ def is_grad_enabled() -> bool:
     return is_recording()
 
 
+def is_inference_mode_enabled() -> bool:
+    """Whether this is inside `inference_mode()`."""
+    return _inference.get()
+
+
 class recording(ContextDecorator):
     """Context manager or decorator under which recording is on or off."""
+
+    inference: bool | None = None  # what `is_inference_mode_enabled` is to say, if that changes
 
     def __init__(self, mode: bool):
         self.mode = bool(mode)
 
     def __enter__(self) -> recording:
         # what to go back to is kept per thread or task, so one object may serve several at once
-        _outer.set((*_outer.get(), _recording.get()))
+        _outer.set((*_outer.get(), (_recording.get(), _inference.get())))
         _recording.set(self.mode)
+        if self.inference is not None:
+            _inference.set(self.inference)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        *outer, before = _outer.get()
+        *outer, (recorded, inference) = _outer.get()
         _outer.set(tuple(outer))
-        _recording.set(before)
+        _recording.set(recorded)
+        _inference.set(inference)
 
     def __call__(self, function: Any) -> Any:
         if not inspect.isgeneratorfunction(function):
@@ -114,4 +125,5 @@ class inference_mode(recording):
         return self(mode)
 
     def __init__(self, mode: bool = True):
-        super().__init__(not mode and is_recording())
+        super().__init__(not mode)
+        self.inference = bool(mode)

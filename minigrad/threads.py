@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextvars import ContextVar
+from typing import Any
 
 VARIABLES = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
-_deterministic: ContextVar[bool] = ContextVar("deterministic", default=False)
+_wishes: dict[str, Any] = {
+    "deterministic": False,
+    "warn_only": False,
+    "precision": "highest",
+    "warn_always": False,
+}
 
 
 def get_num_threads() -> int:
@@ -46,10 +51,56 @@ def set_num_interop_threads(count: int) -> None:
         raise RuntimeError(f"{count} threads: expected at least 1")
 
 
+def get_num_interop_threads() -> int:
+    return 1
+
+
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Every op is deterministic already; the wish is remembered."""
-    _deterministic.set(bool(mode))
+    _wishes["deterministic"], _wishes["warn_only"] = bool(mode), bool(mode and warn_only)
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    return _deterministic.get()
+    return _wishes["deterministic"]
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    return _wishes["warn_only"]
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """0, 1, 2 or "default", "warn", "error": what `use_deterministic_algorithms` says in two words."""
+    modes = ("default", "warn", "error")
+    mode = modes.index(debug_mode) if debug_mode in modes else debug_mode
+    if mode not in (0, 1, 2):
+        raise RuntimeError(f"debug mode {debug_mode!r}: expected 0 to 2, or one of {modes}")
+    use_deterministic_algorithms(mode > 0, warn_only=mode == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    return _wishes["deterministic"] * (2 - _wishes["warn_only"])
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Products are computed in the full precision of their dtype; the wish is remembered."""
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"precision {precision!r}: expected 'highest', 'high' or 'medium'")
+    _wishes["precision"] = precision
+
+
+def get_float32_matmul_precision() -> str:
+    return _wishes["precision"]
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: NumPy has no such switch."""
+    return False
+
+
+def set_warn_always(b: bool, /) -> None:
+    """Python's filters decide how often a warning is shown; the wish is remembered."""
+    _wishes["warn_always"] = bool(b)
+
+
+def is_warn_always_enabled() -> bool:
+    return _wishes["warn_always"]
