@@ -3,7 +3,7 @@
 import warnings as _warnings
 
 from . import tensor as _tensor  # noqa: F401  ties the knot of Tensor, op and engine first
-from . import methods as _methods  # noqa: F401
+from . import devices as _devices, memory as _memory, methods as _methods  # noqa: F401
 from .autograd import grad
 from .backend import (
     Backend,
@@ -42,6 +42,7 @@ from .dtypes import float64 as double
 from .dtypes import int16 as short
 from .dtypes import int32 as int
 from .dtypes import int64 as long
+from .devices import get_device
 from .legacy import (
     BoolTensor,
     ByteTensor,
@@ -54,34 +55,37 @@ from .legacy import (
     ShortTensor,
     set_default_tensor_type,
 )
-from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from .numbers import (
-    detach,
-    finfo,
-    iinfo,
-    is_complex,
-    is_floating_point,
-    is_nonzero,
-    is_tensor,
-    typename,
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
 )
+from .numbers import *  # noqa: F403
 from .op import Op
 from .ops import *  # noqa: F403
+from .functions import *  # noqa: F403  isort: skip  # its embedding, not that of ops
 from .printing import get_printoptions, printoptions, set_printoptions
 from .serialization import load, save
 from .tensor import Tensor
-from .threads import get_num_threads, set_num_interop_threads, set_num_threads
-from .threads import are_deterministic_algorithms_enabled, use_deterministic_algorithms
+from .threads import *  # noqa: F403
+from .version import __version__
 
 # the namespaces, built on all of the above
-from . import accelerator, autograd, backends, cuda, distributions, fused, linalg, nn, optim
-from . import random, scope, serialization, testing, utils
+from . import accelerator, amp, autograd, backends, cuda, distributions, func, fused, linalg, nn
+from . import optim, random, scope, serialization, special, testing, utils, version
+from . import addresses as _addresses  # noqa: F401
+from .amp import autocast, is_autocast_available, is_autocast_enabled
 from .utils import checkpoint as _checkpoint, dlpack as _dlpack, hooks as _hooks  # noqa: F401
 
 # as in PyTorch, an infinity or a NaN comes silently; NumPy would warn at a line of an op
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\.")
 
-__version__ = "0.1.0"
+# exp_(x) beside x.exp_(), and the modules that are there to be imported only
+globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _methods.IN_PLACE})
+globals().update(scope.modules)
 
 
 def __getattr__(name: str) -> object:

@@ -1,24 +1,43 @@
-"""PyTorch's addresses: `import minigrad.backends.cudnn as cudnn` finds what lives under another name
-here.
+"""PyTorch's addresses of what lives elsewhere here, so that `import minigrad.backends.cudnn as cudnn`
+and `minigrad.autograd.detect_anomaly` are found.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-from . import amp, autograd, backends, cuda, diagnostics, modes, nn, random, testing
+from . import autograd, backends, cuda, diagnostics, gradcheck, modes, nn, random
+from .nn.utils import clip, convert
 
-ADDRESSES = {
+MODULES: dict[str, Any] = {
     "autograd.anomaly_mode": diagnostics,
     "autograd.grad_mode": modes,
-    "autograd.gradcheck": testing,
+    "autograd.gradcheck": gradcheck,
     "autograd.variable": autograd,
     "backends.cuda": backends.cuda,
     "backends.cudnn": backends.cudnn,
+    "backends.mkl": backends.mkl,
+    "backends.mkldnn": backends.mkldnn,
     "backends.mps": backends.mps,
-    "cuda.amp": cuda.amp,
     "cuda.random": random,
-    "nn.parallel": nn.parallel,
-    "nn.utils.clip_grad": nn.utils.clip,
-    "nn.utils.convert_parameters": nn.utils.convert,
+    "nn.parallel.data_parallel": nn.parallel,
+    "nn.utils.clip_grad": clip,
+    "nn.utils.convert_parameters": convert,
 }
+# by the name's home, what stands to the right of it in the order of the imports
+NAMES = {
+    autograd: {
+        "detect_anomaly": diagnostics.detect_anomaly,
+        "set_detect_anomaly": diagnostics.set_detect_anomaly,
+        "gradcheck": gradcheck.gradcheck,
+        "gradgradcheck": gradcheck.gradgradcheck,
+    },
+    cuda: {"random": random},
+    nn.utils: {"clip_grad": clip, "convert_parameters": convert},
+}
+
+for _name, _module in MODULES.items():
+    sys.modules[f"{__package__}.{_name}"] = _module
+for _home, _names in NAMES.items():
+    vars(_home).update(_names)

@@ -23,20 +23,36 @@ from .ops.products import cross as _cross
 from .ops.reduce import amax, amin, sum_
 from .ops.reduce import norm as _norm
 from .ops.elementwise import abs as _abs
+from .ops.elementwise import div as _div
 from .ops.shape import movedim, reshape
+from .ops.solving import (
+    cholesky_ex,
+    increasing_powers as _increasing_powers,
+    inv_ex,
+    lstsq,
+    matrix_exp,
+    solve_triangular,
+    tensorinv,
+    tensorsolve,
+)
 from .ops.tiling import diagonal as _diagonal
 
 LinAlgError = RuntimeError
 
 __all__ = [
     "cholesky",
+    "cholesky_ex",
+    "cond",
     "cross",
     "det",
     "diagonal",
     "eigh",
     "eigvalsh",
     "inv",
+    "inv_ex",
+    "lstsq",
     "matmul",
+    "matrix_exp",
     "matrix_norm",
     "matrix_power",
     "matrix_rank",
@@ -46,8 +62,12 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_triangular",
     "svd",
     "svdvals",
+    "tensorinv",
+    "tensorsolve",
+    "vander",
     "vecdot",
     "vector_norm",
     "LinAlgError",
@@ -96,3 +116,16 @@ def cross(input: Any, other: Any, *, dim: int = -1):
 
 def diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1):
     return _diagonal(A, offset, dim1, dim2)
+
+
+def cond(A: Any, p: Any = None):
+    """‖A‖ ‖A⁻¹‖ in a norm of `matrix_norm`; for None, 2 and -2 the ratio of singular values."""
+    if p in (None, 2, -2):
+        s = svdvals(A)
+        return _div(s[..., 0], s[..., -1]) if p != -2 else _div(s[..., -1], s[..., 0])
+    return matrix_norm(A, p) * matrix_norm(inv(A), p)
+
+
+def vander(x: Any, *, N: int | None = None):
+    """1, x, x², ... x^(N - 1) along a new last dimension."""
+    return _increasing_powers(x, N)

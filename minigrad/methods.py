@@ -27,29 +27,30 @@ from .hooks import Hooks, RemovableHandle
 from .tensor import Tensor, _fill
 
 METHODS = """
-abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr all allclose amax amin aminmax
-any arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort argwhere asin asinh
-atan atan2 atanh baddbmm bernoulli bincount bitwise_and bitwise_left_shift bitwise_not bitwise_or
-bitwise_right_shift bitwise_xor bmm broadcast_to bucketize ceil celu cholesky chunk clamp
-clamp_max clamp_min clip clone copysign cos cosh count_nonzero cross cummax cummin cumprod cumsum
-deg2rad det diag diag_embed diagflat diagonal diagonal_scatter diff div divide dot dsplit elu eq
-equal erf erfc erfinv exp exp2 expand expand_as expm1 fix flatten flip fliplr flipud float_power
-floor floor_divide fmax fmin fmod frac gather ge gelu ger greater greater_equal gt hardshrink
-hardsigmoid hardswish hardtanh heaviside histc hsplit hypot index_add index_copy index_fill
-index_put index_reduce index_select inner inverse is_same_size isclose isfinite isin isinf isnan
-isneginf isposinf isreal kron kthvalue ldexp le leaky_relu lerp less less_equal lgamma log log10
-log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logdet logical_and logical_not logical_or
-logical_xor logit logsigmoid logsumexp lt masked_fill masked_scatter masked_select matmul
-matrix_power max maximum mean median min minimum mish mm mode moveaxis movedim msort mul
-multinomial multiply mv nan_to_num nanmean nanmedian nanquantile nansum narrow ne neg negative
-new_empty new_full new_ones new_tensor new_zeros nonzero norm not_equal outer permute pinverse
-positive pow prelu prod put qr quantile rad2deg ravel reciprocal relu relu6 remainder repeat
+abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr adjoint all allclose amax amin
+aminmax any arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort argwhere
+as_strided asin asinh atan atan2 atanh baddbmm bernoulli bincount bitwise_and bitwise_left_shift
+bitwise_not bitwise_or bitwise_right_shift bitwise_xor bmm broadcast_to bucketize ceil celu cholesky
+cholesky_inverse cholesky_solve chunk clamp clamp_max clamp_min clip clone copysign corrcoef cos
+cosh count_nonzero cov cross cummax cummin cumprod cumsum deg2rad det diag diag_embed diagflat
+diagonal diagonal_scatter diff digamma dist div divide dot dsplit elu eq equal erf erfc erfinv exp
+exp2 expand expand_as expm1 fix flatten flip fliplr flipud float_power floor floor_divide fmax fmin
+fmod frac gather gcd ge gelu ger greater greater_equal gt hardshrink hardsigmoid hardswish hardtanh
+heaviside histc hsplit hypot index_add index_copy index_fill index_put index_reduce index_select
+inner inverse is_same_size isclose isfinite isin isinf isnan isneginf isposinf isreal kron kthvalue
+lcm ldexp le leaky_relu lerp less less_equal lgamma log log10 log1p log2 log_softmax logaddexp
+logaddexp2 logcumsumexp logdet logical_and logical_not logical_or logical_xor logit logsigmoid
+logsumexp lt masked_fill masked_scatter masked_select matmul matrix_exp matrix_power max maximum
+mean median min minimum mish mm mode moveaxis movedim msort mul multinomial multiply mv mvlgamma
+nan_to_num nanmean nanmedian nanquantile nansum narrow narrow_copy ne neg negative new_empty
+new_full new_ones new_tensor new_zeros nextafter nonzero norm not_equal outer permute pinverse
+positive pow prelu prod put qr quantile rad2deg ravel reciprocal relu relu6 remainder renorm repeat
 repeat_interleave reshape reshape_as roll rot90 round rsqrt scatter scatter_add scatter_reduce
-select select_scatter selu sgn sigmoid sign signbit silu sin sinc sinh slice_scatter slogdet
-softmax softplus softsign sort split split_with_sizes sqrt square squeeze std sub subtract sum svd
-swapaxes swapdims t take take_along_dim tan tanh tensor_split tile topk trace transpose tril triu
-true_divide trunc unbind unflatten unfold unique unique_consecutive unsqueeze var vdot view
-view_as vsplit xlogy
+select select_scatter selu sgn sigmoid sign signbit silu sin sinc sinh slice_scatter slogdet softmax
+softplus softsign sort split split_with_sizes sqrt square squeeze std storage_offset sub subtract
+sum sum_to_size svd swapaxes swapdims t take take_along_dim tan tanh tensor_split tile topk trace
+transpose triangular_solve tril triu true_divide trunc unbind unflatten unfold unique
+unique_consecutive unsafe_chunk unsafe_split unsqueeze var vdot view view_as vsplit xlogy
 """.split()
 
 # functions whose in-place twins exist: `exp_` computes `exp` and writes it back
@@ -57,22 +58,22 @@ IN_PLACE = """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr arccos arccosh arcsin arcsinh
 arctan arctan2 arctanh asin asinh atan atan2 atanh baddbmm bitwise_and bitwise_left_shift
 bitwise_not bitwise_or bitwise_right_shift bitwise_xor ceil celu clamp clamp_max clamp_min clip
-copysign cos cosh cumprod cumsum deg2rad div divide elu eq erf erfc erfinv exp exp2 expm1 fix
-float_power floor floor_divide fmod frac ge greater greater_equal gt hardtanh heaviside hypot
-index_add index_copy index_fill index_reduce ldexp le leaky_relu lerp less less_equal lgamma log
-log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill
-masked_scatter mul multiply nan_to_num ne neg negative not_equal pow put rad2deg reciprocal relu
-relu6 remainder round rsqrt scatter scatter_add scatter_reduce selu sgn sigmoid sign silu sin sinc
-sinh sqrt square sub subtract tan tanh tril triu true_divide trunc xlogy
+copysign cos cosh cumprod cumsum deg2rad digamma div divide elu eq erf erfc erfinv exp exp2 expm1
+fix float_power floor floor_divide fmod frac gcd ge greater greater_equal gt hardtanh heaviside
+hypot index_add index_copy index_fill index_reduce lcm ldexp le leaky_relu lerp less less_equal
+lgamma log log10 log1p log2 logical_and logical_not logical_or logical_xor logit lt masked_fill
+masked_scatter mul multiply mvlgamma nan_to_num ne neg negative nextafter not_equal pow put rad2deg
+reciprocal relu relu6 remainder renorm round rsqrt scatter scatter_add scatter_reduce selu sgn
+sigmoid sign silu sin sinc sinh sqrt square sub subtract tan tanh tril triu true_divide trunc xlogy
 """.split()
 
 # in place they change the tensor's shape, not its memory
-RESHAPED = "squeeze swapaxes swapdims t transpose unsqueeze".split()
+RESHAPED = "as_strided squeeze swapaxes swapdims t transpose unsqueeze".split()
 
 # already in place, and functions of no other twin
 FILLERS = """
-bernoulli_ cauchy_ copy_ exponential_ fill_ geometric_ index_put_ log_normal_ normal_ random_
-uniform_ zero_
+bernoulli_ cauchy_ copy_ exponential_ fill_ fill_diagonal_ geometric_ index_put_ log_normal_ normal_
+random_ uniform_ zero_
 """.split()
 
 OPERATORS = {

@@ -104,3 +104,6 @@ def set_warn_always(b: bool, /) -> None:
 
 def is_warn_always_enabled() -> bool:
     return _wishes["warn_always"]
+
+
+__all__ = [name for name in vars() if name.startswith(("get_", "set_", "is_", "are_", "use_"))]

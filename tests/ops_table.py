@@ -474,7 +474,7 @@ row(
     "embedding",
     lambda w: w[np.array([[1, 0, 1], [2, 1, 1]])],
     (3, 2),
-    op=lambda w: mg.embedding(on(w, [[1, 0, 1], [2, 1, 1]]), w),
+    op=lambda w: mg.embedding(w, on(w, [[1, 0, 1], [2, 1, 1]])),
 )
 
 # products

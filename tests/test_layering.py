@@ -20,12 +20,13 @@ ROWS = [
     "ops",
     "engine",
     "autograd",
-    "printing methods legacy numbers linalg random threads scope",
-    "fused",
+    "printing methods legacy numbers linalg random threads scope special devices version",
+    "fused memory",
     "nn",
-    "diagnostics optim distributions utils serialization",
+    "diagnostics optim distributions utils serialization functions func amp",
     "testing cuda backends",
-    "accelerator",
+    "accelerator gradcheck",
+    "addresses",
 ]
 ORDER = {room: n for n, row in enumerate(ROWS) for room in row.split()}
 ROOMS = {room: {r for r in ORDER if ORDER[r] < n} for room, n in ORDER.items()}

@@ -1,6 +1,7 @@
 """Layers, losses, initialisers and clipping, under PyTorch's names."""
 
-from . import functional, init, modules, parameter, utils
+from . import functional, init, modules, parallel, parameter, utils
+from .adaptive import AdaptiveLogSoftmaxWithLoss
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .activations import (
     CELU,
@@ -102,6 +103,7 @@ from .normalization import (
     RMSNorm,
 )
 from .module import Module
+from .parallel import DataParallel
 from .parameter import Buffer, Parameter
 from .recurrent import GRU, LSTM, RNN, RNNBase
 from .scope import out_of_scope

@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from . import (
     activations,
+    adaptive,
     attention,
     cells,
     containers,
@@ -25,6 +26,7 @@ from .module import Module  # noqa: F401
 
 ADDRESSES = {
     "activation": activations,
+    "adaptive": adaptive,
     "batchnorm": normalization,
     "container": containers,
     "conv": convolution,

@@ -15,7 +15,7 @@ INSTEAD = {
     r"ChannelShuffle|LocalResponseNorm\w+": (
         "layers for images are out of scope; there are Softmax(dim=1), Dropout1d, Upsample"
     ),
-    r"(Distributed)?DataParallel|parallel|SyncBatchNorm": (
+    r"DistributedDataParallel|SyncBatchNorm": (
         "minigrad runs on one device; use the module as it is, and BatchNorm1d"
     ),
     r"quantized|qat|quantizable|intrinsic": "quantised layers are out of scope; use Linear, LSTM",
@@ -28,3 +28,13 @@ def out_of_scope(name: str) -> AttributeError:
         if re.fullmatch(pattern, name):
             return AttributeError(f"minigrad.nn.{name}: {reason}")
     return AttributeError(f"module 'minigrad.nn' has no attribute {name!r}")
+
+
+def function_out_of_scope(name: str) -> AttributeError:
+    """The error for a name that nn.functional does not have."""
+    if re.search(r"[23]d|pixel|grid|fold|channel_shuffle|upsample_", name):
+        return AttributeError(
+            f"minigrad.nn.functional.{name}: images are out of scope; in one dimension there are "
+            "conv1d, conv_transpose1d, max_pool1d, avg_pool1d, interpolate and pad"
+        )
+    return AttributeError(f"module 'minigrad.nn.functional' has no attribute {name!r}")

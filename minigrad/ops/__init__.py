@@ -99,6 +99,7 @@ from .creation import (
     new_zeros,
     ones,
     ones_like,
+    range,
     tril_indices,
     triu_indices,
     zeros,
@@ -108,6 +109,7 @@ from .from_data import (
     as_tensor,
     asarray,
     from_numpy,
+    frombuffer,
     scalar_tensor,
     tensor,
 )
@@ -157,12 +159,14 @@ from .factorize import (
     det,
     inverse,
     logdet,
+    matrix_rank,
     pinverse,
     qr,
     slogdet,
     thin_svd as svd,
 )
 from .dlpack import from_dlpack, to_dlpack
+from .integers import gcd, lcm, nextafter, unravel_index
 from .indexing import Part, embedding, index, index_put, index_put_, set_item
 from .products import (
     addbmm,
@@ -320,6 +324,13 @@ from .shape import (
     vsplit,
     vstack,
 )
+from .solving import (
+    cholesky_inverse,
+    cholesky_solve,
+    matrix_exp,
+    triangular_solve,
+    vander,
+)
 from .sorting import (
     argsort,
     argwhere,
@@ -340,6 +351,26 @@ from .sorting import (
     topk,
     unique,
     unique_consecutive,
+)
+from .statistics import (
+    corrcoef,
+    cov,
+    cumulative_trapezoid,
+    dist,
+    gradient,
+    renorm,
+    trapezoid,
+    trapz,
+)
+from .strided import (
+    adjoint,
+    as_strided,
+    fill_diagonal_,
+    narrow_copy,
+    storage_offset,
+    sum_to_size,
+    unsafe_chunk,
+    unsafe_split,
 )
 from .tiling import (
     constant_pad_nd,
@@ -372,7 +403,7 @@ from .rounding import (
     sign,
     trunc,
 )
-from .special import erf, erfc, erfinv, lgamma
+from .special import digamma, erf, erfc, erfinv, lgamma, mvlgamma, polygamma
 from .transcendental import (
     acos,
     acosh,

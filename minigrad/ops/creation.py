@@ -152,6 +152,19 @@ def arange(*bounds: Any, start: Any = 0, end: Any = None, step: Any = 1, dtype: 
     return (start + steps * step).astype(dtype)
 
 
+@factory
+def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> np.ndarray:  # noqa: A001
+    """start, start + step, ... up to `end` and with it: `arange` is what PyTorch recommends."""
+    warnings.warn("range is deprecated: use arange, whose end is excluded", stacklevel=3)
+    if end is None:
+        start, end = 0, start
+    start, end, step = map(_number, (start, end, step))
+    if not step or (end - start) * step < 0:
+        raise RuntimeError(f"range from {start} to {end} in steps of {step}: wrong sign, or no step")
+    values = start + step * np.arange(int((end - start) / step) + 1)
+    return values.astype(default_dtype() if dtype is None else dtype)
+
+
 def _line(start: Any, end: Any, steps: int, dtype: np.dtype) -> np.ndarray:
     """`steps` numbers from start to end, each counted from the nearer end, so that both are met."""
     if isinstance(steps, float):

@@ -180,3 +180,11 @@ def from_numpy(array: np.ndarray) -> Tensor:
 def scalar_tensor(s: Any, *, dtype: Any) -> np.ndarray:
     """A 0-d Tensor of a number, in the default dtype."""
     return host_array(s, dtype or default_dtype())
+
+
+def frombuffer(
+    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Tensor:
+    """The memory of an object with a buffer, such as bytes, as a tensor of one dimension."""
+    values = np.frombuffer(buffer, numpy_dtype(dtype), count, offset)
+    return made(values, None, requires_grad)

@@ -1,4 +1,6 @@
-"""The error function and its inverse, and the logarithm of the gamma function."""
+"""The error function and its inverse, and the logarithm of the gamma function with its
+derivatives.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from .choosing import where
 from .convert import cast
 from .promotion import default_dtype, floating
 from .rounding import frac
-from .transcendental import exp, function_of, log, sin
+from .transcendental import exp, function_of, log, sin, tan
 
 ROOT_PI = math.sqrt(math.pi)
 
@@ -132,3 +134,53 @@ def lgamma(input: Any) -> Any:
     y = y - where(small, shift, 0.0)
     sine = sin(where(reflected, frac(input), 0.5) * math.pi)  # 0 at whole numbers
     return where(reflected, math.log(math.pi) - log(where(sine < 0, -sine, sine)) - y, y)
+
+
+def digamma(input: Any) -> Any:
+    """ψ(x) = d ln Γ(x) / dx, by its series at x + 8 and the reflection formula below 1/2."""
+    if raw(input).dtype.kind != "f":
+        input = cast(input, default_dtype())
+    reflected = input < 0.5
+    x = where(reflected, 1.0 - input, input)
+    small = x < 8
+    near = where(small, x, 1.0)
+    shift = 1.0 / near
+    for k in range(1, 8):
+        shift = shift + 1.0 / (near + float(k))
+    z = where(small, x + 8.0, x)
+    square = 1.0 / (z * z)
+    series = square * (1 / 240 - square * (1 / 132 - square * (691 / 32760 - square / 12)))
+    series = square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - series)))
+    y = log(z) - 0.5 / z - series - where(small, shift, 0.0)
+    part = where(reflected, frac(input), 0.25)
+    y = where(reflected, y - math.pi / tan(part * math.pi), y)
+    return where((input < 0) & (part == 0), math.nan, y)
+
+
+def polygamma(n: int, input: Any) -> Any:
+    """The n-th derivative of the digamma function: (-1)ⁿ⁺¹ n! Σ (x + k)⁻ⁿ⁻¹ over k from 0, the tail
+    by Euler and Maclaurin's formula. For x above -8.
+    """
+    if n < 0:
+        raise RuntimeError(f"polygamma of order {n}: expected at least 0")
+    if n == 0:
+        return digamma(input)
+    if raw(input).dtype.kind != "f":
+        input = cast(input, default_dtype())
+    s, z = n + 1, input + 16.0
+    y = z ** (-n) / n + 0.5 * z**-s
+    for k in range(16):
+        y = y + (input + float(k)) ** -s
+    factor = float(s)
+    for j, bernoulli in enumerate((1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66), 1):
+        y = y + (bernoulli * factor / math.factorial(2 * j)) * z ** -(s + 2 * j - 1)
+        factor *= (s + 2 * j - 1) * (s + 2 * j)
+    return where(input > -8, (-1) ** s * float(math.factorial(n)) * y, math.nan)
+
+
+def mvlgamma(input: Any, p: int) -> Any:
+    """ln Γ_p(x) = ¼ p (p - 1) ln π + Σ ln Γ(x - j / 2) over j from 0 to p - 1"""
+    y = 0.25 * p * (p - 1) * math.log(math.pi)
+    for j in range(p):
+        y = lgamma(input - j / 2) + y
+    return y

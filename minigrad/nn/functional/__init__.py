@@ -1,5 +1,8 @@
 """Layers and losses as functions, under PyTorch's names."""
 
+from ...ops import pdist
+from ..scope import function_out_of_scope
+
 from .activation import (
     celu,
     celu_,
@@ -50,12 +53,14 @@ from .classification import (
 from .convolution import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
     avg_pool1d,
     conv1d,
     conv_transpose1d,
     interpolate,
     lp_pool1d,
     max_pool1d,
+    max_pool1d_with_indices,
     pad,
     upsample,
 )
@@ -107,3 +112,7 @@ from .pairs import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+
+
+def __getattr__(name: str) -> object:
+    raise function_out_of_scope(name)

@@ -190,6 +190,11 @@ def max_pool1d(
     return _picked(input, where[best, xp.arange(n)], return_indices)
 
 
+def max_pool1d_with_indices(input: Tensor, *window: Any, **named: Any) -> Any:
+    """`max_pool1d` with `return_indices`."""
+    return max_pool1d(input, *window, **{**named, "return_indices": True})
+
+
 def _picked(input: Tensor, index: Any, return_indices: bool) -> Any:
     indices = wrap(index.reshape(*input.shape[:-1], index.shape[-1]))
     values = ops.gather(input, -1, indices)
@@ -257,6 +262,11 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     xp = backend_of(input.array).xp
     best = xp.where(inside, input.array[..., where], -math.inf).argmax(axis=-1)
     return _picked(input, where[xp.arange(len(where)), best], return_indices)
+
+
+def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any) -> Any:
+    """`adaptive_max_pool1d` with `return_indices`."""
+    return adaptive_max_pool1d(input, output_size, True)
 
 
 def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:

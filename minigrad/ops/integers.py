@@ -1,0 +1,60 @@
+"""Functions of whole numbers, and of the places of floating-point numbers; none has a derivative."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..op import Op, raw
+from .promotion import pair, undefined
+from .rounding import floor_divide, remainder
+
+
+class Whole(Op):
+    """y = the function of the array module called `name`, of two integers"""
+
+    def forward(self, a, b):
+        undefined(self.name, "f", "b", of=(a, b))
+        return getattr(self.xp, self.name)(*pair(a, b))
+
+
+class NextAfter(Op):
+    """y = the number next to a in the direction of b"""
+
+    def forward(self, a, b):
+        undefined("nextafter", "i", "u", "b", of=(a, b))
+        return self.xp.nextafter(*pair(a, b))
+
+
+def gcd(input: Any, other: Any) -> Any:
+    """The greatest common divisor of integers."""
+    return Whole(name="gcd")(input, other)
+
+
+def lcm(input: Any, other: Any) -> Any:
+    """The least common multiple of integers."""
+    return Whole(name="lcm")(input, other)
+
+
+def nextafter(input: Any, other: Any) -> Any:
+    """The floating-point number that comes after `input` on the way to `other`."""
+    return NextAfter()(input, other)
+
+
+def unravel_index(indices: Any, shape: Any) -> tuple:
+    """The places in a tensor of `shape` that positions in its flattened form mean, one tensor for
+    each dimension.
+    """
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    array = raw(indices)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"unravel_index takes integers, got {array.dtype}")
+    if array.size and not 0 <= int(array.min()) <= int(array.max()) < math.prod(shape):
+        raise ValueError(
+            f"positions from {array.min()} to {array.max()} in a tensor of shape {shape}"
+        )
+    places = []
+    for size in shape[::-1]:
+        places.append(remainder(indices, size))
+        indices = floor_divide(indices, size)
+    return tuple(places[::-1])
