@@ -55,6 +55,7 @@ from .legacy import (
     ShortTensor,
     set_default_tensor_type,
 )
+from .memory import resize_as_
 from .modes import (
     enable_grad,
     inference_mode,

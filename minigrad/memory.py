@@ -116,6 +116,6 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
 
 @method
-def resize_as_(self: Tensor, tensor: Tensor) -> Tensor:
+def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
     """Another tensor's size; the elements stay in order, new ones are 0."""
-    return self.resize_(*tensor.shape)
+    return self.resize_(*the_template.shape)

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import ops
 from .dtypes import get_default_dtype, of
+from .ops.writing import in_place
 from .tensor import Tensor
 
 
@@ -83,7 +84,8 @@ def angle(input: Tensor) -> Tensor:
     """The angle of a number in the plane: 0, π where it is negative, NaN where it is none."""
     if not input.is_floating_point():
         input = input.to(get_default_dtype())
-    return ops.where(input < 0, pi, input.detach() * 0.0)
+    sign = ops.sign(input)
+    return ops.where(sign < 0, pi, sign * 0.0)
 
 
 def polygamma(self: Tensor, n: int) -> Tensor:
@@ -128,6 +130,7 @@ for _name in "conj conj_physical conj_physical_ resolve_conj resolve_neg to_dens
 for _name in """sparse sparse_csr quantized mkldnn meta mps xpu xla ipu mtia maia vulkan
     nested""".split():
     setattr(Tensor, f"is_{_name}", False)
+Tensor.polygamma_ = in_place(polygamma)
 Tensor.is_cpu = property(lambda self: not self.is_cuda)
 Tensor.real, Tensor.volatile, Tensor.name = property(real), property(volatile), None
 

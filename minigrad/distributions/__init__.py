@@ -1,6 +1,11 @@
 """Probability distributions: batches of them, with samples, densities and what a policy or a
 variational model needs of gradients through both.
+
+The rarer ones are loaded when they are first asked for.
 """
+
+from importlib import import_module
+from typing import Any
 
 from . import constraints
 from .bernoulli import Bernoulli
@@ -9,3 +14,54 @@ from .distribution import Distribution
 from .kl import kl_divergence, register_kl
 from .normal import Normal
 from .uniform import Uniform
+
+# file: what it has
+RARER = {
+    "beta": "Beta",
+    "binomial": "Binomial",
+    "cauchy": "Cauchy",
+    "chi2": "Chi2",
+    "dirichlet": "Dirichlet",
+    "exponential": "Exponential",
+    "gamma": "Gamma",
+    "geometric": "Geometric",
+    "gumbel": "Gumbel",
+    "half_normal": "HalfNormal",
+    "independent": "Independent",
+    "laplace": "Laplace",
+    "log_normal": "LogNormal",
+    "mixture_same_family": "MixtureSameFamily",
+    "multinomial": "Multinomial",
+    "multivariate_normal": "MultivariateNormal",
+    "negative_binomial": "NegativeBinomial",
+    "one_hot_categorical": "OneHotCategorical OneHotCategoricalStraightThrough",
+    "poisson": "Poisson",
+    "relaxed_bernoulli": "RelaxedBernoulli",
+    "relaxed_categorical": "RelaxedOneHotCategorical",
+    "studentT": "StudentT",
+    "transformed_distribution": "TransformedDistribution",
+    "transforms": """AbsTransform AffineTransform ComposeTransform ExpTransform PowerTransform
+        SigmoidTransform SoftplusTransform TanhTransform Transform identity_transform""",
+}
+_FILES = {name: file for file, names in RARER.items() for name in names.split()}
+
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Distribution",
+    "Normal",
+    "Uniform",
+    "constraints",
+    "kl_divergence",
+    "register_kl",
+    *_FILES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in RARER:
+        return import_module(f".{name}", __name__)
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f".{_FILES[name]}", __name__), name)
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
+from ..linalg import eigvalsh
 from ..tensor import Tensor
 
 
@@ -51,3 +52,40 @@ real_vector = Constraint("real_vector", lambda x: ops.all(ops.eq(x, x), -1))
 simplex = Constraint(
     "simplex", lambda x: ops.all(x >= 0, -1) & (ops.abs(ops.sum(x, -1) - 1.0) < 1e-6)
 )
+nonnegative = Constraint("nonnegative", lambda x: x >= 0)
+nonnegative_integer = Constraint("nonnegative_integer", lambda x: (x >= 0) & ops.eq(x % 1, 0))
+one_hot = Constraint(
+    "one_hot", lambda x: ops.all(boolean.check(x), -1) & ops.eq(ops.sum(x, -1), 1)
+)
+lower_cholesky = Constraint(
+    "lower_cholesky",
+    lambda x: ops.all(ops.all(ops.eq(ops.tril(x), x), -1), -1)
+    & ops.all(ops.diagonal(x, 0, -2, -1) > 0, -1),
+)
+positive_definite = Constraint(
+    "positive_definite",
+    lambda x: ops.all(eigvalsh(x) > 0, -1)
+    & ops.all(ops.all(ops.isclose(x, x.mT, atol=1e-6), -1), -1),
+)
+
+
+def greater_than_eq(lower_bound: Any) -> Constraint:
+    return Constraint(f"greater_than_eq({_shown(lower_bound)})", lambda x: x >= lower_bound)
+
+
+def counts(total: Any) -> Constraint:
+    """Vectors of whole numbers with a sum of at most `total`."""
+    return Constraint(
+        f"multinomial(upper_bound={total})",
+        lambda x: ops.all(nonnegative_integer.check(x), -1) & (ops.sum(x, -1) <= total),
+    )
+
+
+def independent(base: Constraint, dims: int) -> Constraint:
+    """A constraint of single values that all of the last `dims` dimensions must meet."""
+
+    def check(x: Tensor) -> Tensor:
+        holds = base.check(x)
+        return ops.all(ops.flatten(holds, -dims), -1) if dims else holds
+
+    return Constraint(f"independent({base}, {dims})", check)

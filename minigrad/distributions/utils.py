@@ -68,3 +68,8 @@ def softplus(x: Tensor) -> Tensor:
 def one_of(probs: Any, logits: Any) -> None:
     if (probs is None) == (logits is None):
         raise ValueError("give either probs or logits, and not both")
+
+
+def sum_last(x: Tensor, dims: int) -> Tensor:
+    """The sum over the last `dims` dimensions."""
+    return ops.sum(ops.flatten(x, -dims), -1) if dims else x

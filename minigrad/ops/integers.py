@@ -1,4 +1,4 @@
-"""Functions of whole numbers, and of the places of floating-point numbers; none has a derivative."""
+"""Functions of whole numbers, and the next number in a floating-point dtype."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from ..op import Op, raw
-from .promotion import pair, undefined
+from .choosing import where
+from .promotion import pair, tensors_only, undefined
 from .rounding import floor_divide, remainder
 
 
@@ -19,25 +20,31 @@ class Whole(Op):
 
 
 class NextAfter(Op):
-    """y = the number next to a in the direction of b"""
+    """y = the number next to a in the direction of b: a itself but for the last digit, dy/da = 1"""
 
     def forward(self, a, b):
         undefined("nextafter", "i", "u", "b", of=(a, b))
         return self.xp.nextafter(*pair(a, b))
 
+    def backward(self, g, _y, a, b):
+        return where(a == b, 0.0, g), g * 0.0
+
 
 def gcd(input: Any, other: Any) -> Any:
     """The greatest common divisor of integers."""
+    tensors_only("gcd", input, other)
     return Whole(name="gcd")(input, other)
 
 
 def lcm(input: Any, other: Any) -> Any:
     """The least common multiple of integers."""
+    tensors_only("lcm", input, other)
     return Whole(name="lcm")(input, other)
 
 
 def nextafter(input: Any, other: Any) -> Any:
     """The floating-point number that comes after `input` on the way to `other`."""
+    tensors_only("nextafter", input, other)
     return NextAfter()(input, other)
 
 

@@ -16,14 +16,14 @@ from .factorize import (
     solve,
     svdvals,
 )
-from .convert import cast
+from .convert import cast, clone
 from .creation import full_like
 from .grids import tril, triu
 from .names import data_of, return_types
 from .products import matmul
 from .reduce import sum_
 from .scatter import constant
-from .shape import movedim, reshape, squeeze, stack, unsqueeze
+from .shape import movedim, narrow, reshape, squeeze, stack, unsqueeze
 from .tiling import flip
 
 
@@ -50,21 +50,28 @@ def triangular_solve(
     """`solve_triangular` in its older form: the solution, and A."""
     a, flipped = (mT(A), not upper) if transpose else (A, upper)
     return return_types.triangular_solve(
-        solve_triangular(a, input, upper=flipped, unitriangular=unitriangular), A
+        solve_triangular(a, input, upper=flipped, unitriangular=unitriangular), clone(A)
     )
 
 
-def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Any:
-    """X with L Lᵀ X = B (Lᵀ L X = B for an `upper` triangle)."""
-    lower = mT(L) if upper else L
-    y = solve_triangular(lower, B, upper=False)
-    return solve_triangular(mT(lower), y, upper=True)
+def _triangle(L, upper):
+    """L without what stands in the other triangle; as in PyTorch the gradient is that of a matrix."""
+    xp = module_of(data_of(L))
+    return L - constant(xp.tril(data_of(L), -1) if upper else xp.triu(data_of(L), 1), L)
 
 
-def cholesky_inverse(L: Any, upper: bool = False) -> Any:
+def cholesky_solve(input: Any, input2: Any, upper: bool = False) -> Any:
+    """X with L Lᵀ X = B (Lᵀ L X = B for an `upper` triangle), where B is `input` and L `input2`."""
+    _square(input2, "cholesky_solve")
+    L = _triangle(input2, upper)
+    first, second = (mT(L), L) if upper else (L, mT(L))
+    return solve(second, solve(first, input))
+
+
+def cholesky_inverse(input: Any, upper: bool = False) -> Any:
     """The inverse of L Lᵀ (of Lᵀ L for an `upper` triangle)."""
-    _square(L, "cholesky_inverse")
-    half = inv(triu(L) if upper else tril(L))
+    _square(input, "cholesky_inverse")
+    half = inv(_triangle(input, upper))
     return matmul(half, mT(half)) if upper else matmul(mT(half), half)
 
 
@@ -98,25 +105,26 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
         raise RuntimeError(f"lstsq of shapes {a.shape} and {b.shape}: sizes differ")
     X = matmul(pinv(A, rtol=rcond), right)
     rank = matrix_rank(A, rtol=rcond)
-    nothing = full_like(sum_(A), 0)[None][:0]
+    nothing = narrow(reshape(A, (-1,)), 0, 0, 0)
     full = a.shape[-2] > a.shape[-1] and bool((data_of(rank) == a.shape[-1]).all())
     residuals = nothing
-    if full and driver != "gelsy" and driver is not None:
+    if full and driver not in (None, "gelsy"):
         rest = matmul(A, X) - right
         residuals = sum_(rest * rest, -2)
-    values = svdvals(A) if driver in ("gelsd", "gelss") else nothing
+    values = constant(data_of(svdvals(A) if driver in ("gelsd", "gelss") else nothing), A)
     if driver == "gels":
         rank = cast(nothing, "int64")
     return return_types.lstsq(squeeze(X, -1) if vector else X, residuals, rank, values)
 
 
 def matrix_exp(A: Any) -> Any:
-    """1 + A + A²/2! + A³/3! + ..., of A / 2ᵏ with a norm below 1, then squared k times."""
+    """1 + A + A²/2! + A³/3! + ..., of A / 2ᵏ with a small norm, then squared k times."""
     _square(A, "matrix_exp")
     a = data_of(A)
     eye = constant(module_of(a).eye(a.shape[-1], dtype=a.dtype), A)
     norm = float(abs(a).sum(axis=-1).max()) if a.size else 0.0
-    squarings = max(0, math.ceil(math.log2(norm)) + 1) if 0 < norm < math.inf else 0
+    small = 1.0 if a.dtype.itemsize == 8 else 3.0  # there 18 terms reach the last digit
+    squarings = max(0, math.ceil(math.log2(norm / small))) if 0 < norm < math.inf else 0
     A = A * 0.5**squarings
     y = eye + A * (1 / 18)
     for k in range(17, 0, -1):
@@ -136,6 +144,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 def increasing_powers(x: Any, N: int | None) -> Any:
     """1, x, x², ... x^(N - 1) along a new last dimension."""
+    x = x if data_of(x).ndim else reshape(x, (1,))
     N = data_of(x).shape[-1] if N is None else N
     columns = [full_like(x, 1)]
     for _ in range(N - 1):

@@ -38,6 +38,9 @@ LARGE = (
 )  # fmt: skip
 
 
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+
+
 def ratio(coefficients, x):
     """A quotient of two polynomials at x, by Horner's rule."""
     tops = []
@@ -159,7 +162,7 @@ def digamma(input: Any) -> Any:
 
 def polygamma(n: int, input: Any) -> Any:
     """The n-th derivative of the digamma function: (-1)ⁿ⁺¹ n! Σ (x + k)⁻ⁿ⁻¹ over k from 0, the tail
-    by Euler and Maclaurin's formula. For x above -8.
+    by Euler and Maclaurin's formula. For x above -24.
     """
     if n < 0:
         raise RuntimeError(f"polygamma of order {n}: expected at least 0")
@@ -167,15 +170,15 @@ def polygamma(n: int, input: Any) -> Any:
         return digamma(input)
     if raw(input).dtype.kind != "f":
         input = cast(input, default_dtype())
-    s, z = n + 1, input + 16.0
+    s, z = n + 1, input + 32.0
     y = z ** (-n) / n + 0.5 * z**-s
-    for k in range(16):
+    for k in range(32):
         y = y + (input + float(k)) ** -s
     factor = float(s)
-    for j, bernoulli in enumerate((1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66), 1):
-        y = y + (bernoulli * factor / math.factorial(2 * j)) * z ** -(s + 2 * j - 1)
+    for j, number in enumerate(BERNOULLI, 1):
+        y = y + (number * factor / math.factorial(2 * j)) * z ** -(s + 2 * j - 1)
         factor *= (s + 2 * j - 1) * (s + 2 * j)
-    return where(input > -8, (-1) ** s * float(math.factorial(n)) * y, math.nan)
+    return where(input > -24, (-1) ** s * float(math.factorial(n)) * y, math.nan)
 
 
 def mvlgamma(input: Any, p: int) -> Any:

@@ -50,6 +50,12 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
         x = cast(x, default_dtype())
     x = reshape(x, (1, -1)) if ndim < 2 else x
     count, weights = data_of(x).shape[1], None
+    for name, given in (("fweights", fweights), ("aweights", aweights)):
+        w = None if given is None else data_of(given)
+        if w is not None and (w.shape != (count,) or (w < 0).any()):
+            raise RuntimeError(
+                f"cov: {name} of shape {w.shape}, expected {count} numbers of at least 0"
+            )
     if fweights is not None:
         if data_of(fweights).dtype.kind not in "iu":
             raise RuntimeError(f"fweights are counts, integers, got {data_of(fweights).dtype}")
@@ -121,8 +127,11 @@ def gradient(
     `spacing` is a number, a number for each dimension, or for each a tensor of coordinates.
     """
     ndim = data_of(input).ndim
-    single = isinstance(spacing, (int, float)) or hasattr(spacing, "ndim")
     dims = [checked_dim(d, ndim) for d in (range(ndim) if dim is None else several(dim))]
+    if len(set(dims)) != len(dims):
+        raise RuntimeError(f"gradient: a dimension occurs twice in {dim}")
+    spacing = 1 if spacing is None else spacing
+    single = isinstance(spacing, (int, float)) or hasattr(spacing, "ndim")
     steps = [spacing] * len(dims) if single else list(spacing)
     if edge_order not in (1, 2):
         raise RuntimeError(f"edge_order is {edge_order}, expected 1 or 2")

@@ -9,10 +9,11 @@ from typing import Any
 from ..backend import backend_of, module_of
 from ..op import Op
 from ..tensor import Tensor
+from .convert import clone
 from .indexing import set_item
 from .names import data_of, flat
-from .reduce import sum_to
-from .shape import chunk, narrow, permute, reshape, split, transpose
+from .reduce import sum_, sum_to
+from .shape import chunk, narrow, permute, reshape, split, transpose, unsqueeze
 
 
 class Strided(Op):
@@ -97,16 +98,20 @@ def adjoint(input: Any) -> Any:
 
 def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
     """`narrow` with memory of its own."""
-    return narrow(input, dim, start, length) + 0
+    if dim >= data_of(input).ndim:
+        raise RuntimeError(f"narrow_copy along dimension {dim} of {data_of(input).ndim}")
+    return clone(narrow(input, dim, start, length))
 
 
 def sum_to_size(input: Any, *size: Any) -> Any:
     """The sum over the dimensions that broadcasting from `size` made."""
-    size, shape = flat(size), data_of(input).shape
+    size, shape = tuple(flat(size)), data_of(input).shape
     pairs = zip(size[::-1], shape[::-1])
     if len(size) > len(shape) or any(n not in (1, m) for n, m in pairs):
         raise RuntimeError(f"sum_to_size: size {size} does not broadcast to {tuple(shape)}")
-    return sum_to(input, size) if tuple(size) != tuple(shape) else input
+    if size == tuple(shape) and size:
+        return input
+    return sum_to(sum_(unsqueeze(input, 0), 0), size)
 
 
 def unsafe_chunk(input: Any, chunks: int, dim: int = 0) -> tuple:
