@@ -6,6 +6,7 @@ from typing import Any
 from .. import ops
 from ..tensor import Tensor
 from . import constraints
+from .binomial import Binomial
 from .categorical import Categorical
 from .distribution import Distribution
 
@@ -71,3 +72,10 @@ class Multinomial(Distribution):
         ways = ops.lgamma(ops.sum(value, -1) + 1) - ops.sum(ops.lgamma(value + 1), -1)
         impossible = ops.eq(value, 0) & ops.eq(self.logits, -math.inf)
         return ways + ops.sum(ops.where(impossible, 0.0, self.logits) * value, -1)
+
+    def entropy(self) -> Tensor:
+        """n H(p) - ln n! + Σ E ln xᵢ!, where each xᵢ is binomial"""
+        n, one = self.total_count, Binomial(self.total_count, self.probs)
+        values = one.enumerate_support(False)[1:]
+        expected = ops.exp(one.log_prob(values)) * ops.lgamma(values + 1)
+        return n * self._categorical.entropy() - math.lgamma(n + 1) + ops.sum(expected, (0, -1))

@@ -49,3 +49,10 @@ class Normal(Distribution):
     def entropy(self) -> Tensor:
         """½ + ½ ln 2π + ln σ"""
         return ops.log(self.scale) + (0.5 + 0.5 * math.log(2 * math.pi))
+
+    def cdf(self, value: Tensor) -> Tensor:
+        self._validate_sample(value)
+        return 0.5 * (1 + ops.erf((value - self.loc) / (self.scale * math.sqrt(2))))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        return self.loc + self.scale * (ops.erfinv(2 * value - 1) * math.sqrt(2))

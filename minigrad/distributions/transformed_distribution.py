@@ -22,9 +22,10 @@ class TransformedDistribution(Distribution):
         transforms: Transform | list[Transform],
         validate_args: bool | None = None,
     ):
-        self.transforms = [transforms] if isinstance(transforms, Transform) else list(transforms)
-        if not all(isinstance(transform, Transform) for transform in self.transforms):
+        given = [transforms] if isinstance(transforms, Transform) else transforms
+        if not isinstance(given, list) or not all(isinstance(t, Transform) for t in given):
             raise ValueError(f"expected a Transform or a list of them, got {transforms!r}")
+        self.transforms = given
         base = base_distribution
         more = max([t.event_dim for t in self.transforms], default=0) - len(base.event_shape)
         self.base_dist = Independent(base, more) if more > 0 else base
