@@ -81,23 +81,22 @@ class Op:
 
     def __call__(self, *inputs):
         # 1. what it computes on, and the way back: the slot of every input that needs a gradient
-        arrays, slots, recorded, kind, uniform = [], [], False, None, True
+        arrays, slots, recorded, tensors, kind, uniform = [], [], False, False, None, True
         for x in inputs:
             slot = None
             if isinstance(x, Tensor):
+                tensors = True
                 if x.base is not None:
                     x.follow()
                 if x.tracked:
                     slot, recorded = x.creator or (x, 0), True
                 x = x.array
-                if kind is not type(x):
-                    uniform, kind = uniform and kind is None, type(x)
-            else:
-                uniform = False
+            if kind is not type(x):  # what is no array, or on two devices, is looked at below
+                uniform, kind = kind is None and type(x) in _BY_TYPE, type(x)
             arrays.append(x)
             slots.append(slot)
         if not uniform:
-            if kind is not None:
+            if tensors:
                 arrays = [raw(x) for x in arrays]
             else:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
                 arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
@@ -109,7 +108,7 @@ class Op:
             result = self.forward(*arrays)
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             raise self.explained(error, arrays) from error
-        if kind is None:
+        if not tensors:
             return result
         # 3. wrap, and become a node of the tape
         if type(result) is not tuple:
