@@ -140,6 +140,7 @@ for _operator, _name in OPERATORS.items():
     setattr(Tensor, f"__i{_operator}__", in_place(getattr(ops, _name)))
 for _operator, _name in PLAIN.items():
     setattr(Tensor, f"__{_operator}__", getattr(ops, _name))
+Tensor.__rdiv__ = Tensor.__rtruediv__  # Python 2's name, which PyTorch kept
 
 
 def _equal(function: Any) -> Any:
@@ -258,11 +259,13 @@ def to(
     copy: bool = False,
 ) -> Tensor:
     """Another device, dtype, or both; positional arguments are told apart by what they are."""
+    flags = [target for target in targets if isinstance(target, bool)]  # non_blocking, copy
+    copy = copy or flags[1:] == [True]
     for target in targets:
         if isinstance(target, Tensor):
             device, dtype = target.device, target.dtype
         elif isinstance(target, bool):
-            continue  # non_blocking, copy
+            continue
         elif isinstance(target, str) and not target.startswith(("float", "int", "uint", "bool")):
             device = target
         else:

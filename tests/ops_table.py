@@ -170,8 +170,6 @@ row("mul", lambda x: x * -3, UNIT, op=lambda x: x * -3, tag="number right")
 row("mul", lambda x: x * 0.5, WIDE, op=lambda x: 0.5 * x, tag="number left")
 row("div", lambda x: x / 3, WIDE, op=lambda x: x / 3, tag="number right")
 row("div", lambda x: 3 / x, WIDE, op=lambda x: 3 / x, tag="number left")
-row("maximum", lambda x: np.maximum(x, 0.1), WIDE, op=lambda x: mg.maximum(x, 0.1), tag="number")
-row("minimum", lambda x: np.minimum(x, 0.1), WIDE, op=lambda x: mg.minimum(0.1, x), tag="number")
 
 for exponent in (2, 3, 1, 0, -1, 2.0):
     row("pow", lambda x, n=exponent: x**n, WIDE, op=lambda x, n=exponent: x**n, tag=f"{exponent}")

@@ -186,6 +186,7 @@ row("add", lambda a, b: a + 3 * b, WIDE, (3,), alpha=3)
 row("sub", lambda a, b: a - 0.5 * b, WIDE, (3,), alpha=0.5)
 row("rsub", lambda a, b: b - 2 * a, WIDE, (3,), alpha=2)
 row("rsub", lambda a: 2 - a, WIDE, args=(2,))
+row("fill", lambda x: np.full(x.shape, 0.7), WIDE, args=(0.7,))
 row("div", lambda a, b: np.floor(a / b), WIDE, (3,), rounding_mode="floor")
 row("div", lambda a, b: cut(a / b), WIDE, (3,), rounding_mode="trunc")
 for number in (0.7, -2):

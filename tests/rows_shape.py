@@ -173,6 +173,7 @@ for names, reference, shape, args in [
     ("unfold", lambda x: x.reshape(2, 3, 2), (2, 6), (1, 2, 2)),
     ("pad", lambda x: np.pad(x, ((0, 0), (1, 2)), constant_values=7), WIDE,
      ((1, 2), "constant", 7.0)),
+    ("constant_pad_nd", lambda x: np.pad(x, ((0, 0), (1, 2))), WIDE, ((1, 2),)),
     ("pad", lambda x: np.pad(x, ((1, 0), (0, 0)))[:, 1:], WIDE, ((-1, 0, 1, 0),)),
     ("pad", lambda x: np.pad(x, ((0, 0), (2, 1)), "reflect"), WIDE, ((2, 1), "reflect")),
     ("pad", lambda x: np.pad(x, ((0, 0), (2, 1)), "edge"), WIDE, ((2, 1), "replicate")),

@@ -529,7 +529,6 @@ PROMOTING = {
     "add": lambda a, b: a + b,
     "mul": lambda a, b: a * b,
     "where": lambda a, b: mg.where(mg.tensor([True, False]), a, b),
-    "maximum": mg.maximum,
 }
 
 

@@ -32,6 +32,7 @@ from .choosing import (
     clamp_max,
     clamp_min,
     clip,
+    fill,
     fmax,
     fmin,
     heaviside,
@@ -341,6 +342,7 @@ from .sorting import (
     unique_consecutive,
 )
 from .tiling import (
+    constant_pad_nd,
     diag,
     diag_embed,
     diagflat,

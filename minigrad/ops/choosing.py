@@ -10,7 +10,7 @@ from ..op import Op, raw
 from ..tensor import Tensor, wrap
 from .comparisons import ge, gt, isnan, le, logical_or, lt
 from .convert import cast
-from .promotion import common_dtype, pair, promoted
+from .promotion import common_dtype, pair, promoted, tensors_only
 
 
 class Where(Op):
@@ -61,7 +61,7 @@ class Fmax(Op):
         return self.xp.fmax(*pair(a, b))
 
     def backward(self, g, _y, a, b):
-        first = logical_or(ge(a, b), b != b)
+        first = ge(a, b) | (b != b)
         return where(first, g, 0.0), where(first, 0.0, g)
 
 
@@ -72,7 +72,7 @@ class Fmin(Op):
         return self.xp.fmin(*pair(a, b))
 
     def backward(self, g, _y, a, b):
-        first = logical_or(le(a, b), b != b)
+        first = le(a, b) | (b != b)
         return where(first, g, 0.0), where(first, 0.0, g)
 
 
@@ -106,29 +106,33 @@ class Clamp(Op):
     def backward(self, g, _y, x, low, high):
         dlow = dhigh = None
         if self.needs[1]:
-            dlow = where(lt(x, low), g * lt(low, high), 0.0)
+            dlow = where(lt(x, low), g * (low < high), 0.0)
         if self.needs[2]:
-            dhigh = where(logical_or(gt(x, high), lt(high, low)), g, 0.0)
+            dhigh = where(gt(x, high) | (high < low), g, 0.0)
         return g * ge(x, low) * le(x, high), dlow, dhigh
 
 
 def maximum(input: Any, other: Any) -> Any:
     """The larger of each two elements; NaN where one is NaN."""
+    tensors_only("maximum", input, other)
     return Maximum()(input, other)
 
 
 def minimum(input: Any, other: Any) -> Any:
     """The smaller of each two elements; NaN where one is NaN."""
+    tensors_only("minimum", input, other)
     return Minimum()(input, other)
 
 
 def fmax(input: Any, other: Any) -> Any:
     """The larger of each two elements; a NaN loses."""
+    tensors_only("fmax", input, other)
     return Fmax()(input, other)
 
 
 def fmin(input: Any, other: Any) -> Any:
     """The smaller of each two elements; a NaN loses."""
+    tensors_only("fmin", input, other)
     return Fmin()(input, other)
 
 
@@ -145,10 +149,12 @@ clip = clamp
 
 
 def clamp_min(input: Any, min: Any) -> Any:  # noqa: A002
+    tensors_only("clamp_min", input)
     return ClampMin()(input, min)
 
 
 def clamp_max(input: Any, max: Any) -> Any:  # noqa: A002
+    tensors_only("clamp_max", input)
     return ClampMax()(input, max)
 
 
@@ -183,6 +189,11 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     return Where()(mask, value, input)
 
 
+def fill(input: Any, value: Any) -> Any:
+    """`value`, a number or a 0-d Tensor, in the shape and dtype of input."""
+    return masked_fill(input, module_of(raw(input)).ones((), bool), value)
+
+
 def nan_to_num(
     input: Any, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Any:
@@ -198,6 +209,7 @@ def nan_to_num(
 
 def heaviside(input: Any, values: Any) -> Any:
     """0 below zero, 1 above, `values` at zero; a constant to the tape."""
+    tensors_only("heaviside", input, values)
     a, b = raw(input), raw(values)
     if a.dtype != b.dtype:
         raise RuntimeError(f"heaviside of {a.dtype} and {b.dtype}: expected one dtype")

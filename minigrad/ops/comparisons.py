@@ -8,7 +8,7 @@ from typing import Any
 from ..backend import backend_of, is_array, module_of
 from ..op import raw
 from ..tensor import Tensor, wrap
-from .promotion import common_dtype, fitted, pair
+from .promotion import common_dtype, fitted, pair, some_tensor, tensors_only
 
 
 def _constant(function, *inputs):
@@ -25,23 +25,26 @@ def _constant(function, *inputs):
     return y
 
 
-def _function(name: str, forward, unary: bool = False, doc: str = ""):
-    """The public function of one input, or of two, with `forward` on arrays."""
+def _function(name: str, forward, unary: bool = False, tensors: int = 0):
+    """The public function of one input, or of two, with `forward` on arrays; the first `tensors`
+    of them must not be numbers.
+    """
 
     def one(input: Any) -> Any:
         return _constant(forward, input)
 
     def two(input: Any, other: Any) -> Any:
+        tensors_only(name, *(input, other)[:tensors])
         return _constant(forward, input, other)
 
     function = one if unary else two
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{doc or name} elementwise; a constant to the tape."
+    function.__doc__ = f"{name} elementwise; a constant to the tape."
     return function
 
 
 def _comparison(name: str):
-    return _function(name, lambda xp, a, b: getattr(xp, name)(*pair(a, b)))
+    return _function(name, lambda xp, a, b: getattr(xp, name)(*pair(a, b)), tensors=1)
 
 
 eq, ne = _comparison("equal"), _comparison("not_equal")
@@ -51,7 +54,7 @@ not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 
 def _logical(name: str, unary: bool = False):
-    return _function(name, lambda xp, *arrays: getattr(xp, name)(*arrays), unary)
+    return _function(name, lambda xp, *arrays: getattr(xp, name)(*arrays), unary, tensors=2)
 
 
 logical_and, logical_or = _logical("logical_and"), _logical("logical_or")
@@ -60,6 +63,7 @@ logical_xor, logical_not = _logical("logical_xor"), _logical("logical_not", unar
 
 def whole(a, b, what: str):
     """Two integer or bool operands in one dtype; NotImplementedError for floats."""
+    some_tensor(what, a, b)
     a, b = pair(a, b)
     dtype = common_dtype(a, b)
     if dtype.kind == "f":
@@ -125,6 +129,7 @@ def isclose(
     input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Any:
     """|input - other| <= atol + rtol |other| elementwise; infinities are close to themselves."""
+    tensors_only("isclose", input, other)
     for name, bound in (("rtol", rtol), ("atol", atol)):
         if bound < 0:
             raise RuntimeError(f"isclose: {name} must be at least 0, got {bound}")

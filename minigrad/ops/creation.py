@@ -154,6 +154,8 @@ def arange(*bounds: Any, start: Any = 0, end: Any = None, step: Any = 1, dtype: 
 
 def _line(start: Any, end: Any, steps: int, dtype: np.dtype) -> np.ndarray:
     """`steps` numbers from start to end, each counted from the nearer end, so that both are met."""
+    if isinstance(steps, float):
+        raise TypeError(f"the number of steps must be an integer, got {steps}")
     if steps < 0:
         raise RuntimeError(f"the number of steps must be at least 0, got {steps}")
     start, end = _number(start), _number(end)

@@ -14,7 +14,7 @@ from .choosing import clamp, masked_fill, maximum, minimum, where  # noqa: F401 
 from .comparisons import eq, logical_and, lt, ne  # noqa: F401
 from .convert import cast
 from .creation import zeros_like
-from .promotion import NUMBERS, common_dtype, floating, pair, undefined
+from .promotion import NUMBERS, common_dtype, floating, pair, some_tensor, tensors_only, undefined
 from .rounding import FloorDivide, TruncDivide, sign
 from .transcendental import exp, log, sigmoid, sqrt  # noqa: F401
 
@@ -155,7 +155,7 @@ def log_or_zero(a, b):
         if a:
             return math.log(a) if a > 0 else math.nan
         return where(b >= 0, 0.0, -math.inf)
-    zero = logical_and(eq(a, 0), b >= 0)
+    zero = eq(a, 0) & (b >= 0)
     return masked_fill(log(masked_fill(a + b * 0, zero, 1.0)), zero, 0.0)
 
 
@@ -249,6 +249,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
     """other - alpha · input"""
+    tensors_only("rsub", input)
     return sub(other, input, alpha=alpha)
 
 
@@ -304,20 +305,24 @@ def square(input: Any) -> Any:
 
 def pow(input: Any, exponent: Any) -> Any:  # noqa: A001
     """input to the power of exponent; one of them may be a number."""
+    some_tensor("pow", input, exponent)
     return Pow()(input, exponent)
 
 
 def float_power(input: Any, exponent: Any) -> Any:
     """`pow` in float64."""
+    some_tensor("float_power", input, exponent)
     input, exponent = [cast(x, "float64") if hasattr(x, "dtype") else x for x in (input, exponent)]
     return Pow()(input, exponent)
 
 
 def hypot(input: Any, other: Any) -> Any:
+    tensors_only("hypot", input, other)
     return Hypot()(input, other)
 
 
 def atan2(input: Any, other: Any) -> Any:
+    tensors_only("atan2", input, other)
     return Atan2()(input, other)
 
 
@@ -325,6 +330,7 @@ arctan2 = atan2
 
 
 def logaddexp(input: Any, other: Any) -> Any:
+    tensors_only("logaddexp", input, other)
     return LogAddExp()(input, other)
 
 
@@ -335,11 +341,13 @@ def logaddexp2(input: Any, other: Any) -> Any:
 
 def copysign(input: Any, other: Any) -> Any:
     """|input| with the sign of other."""
+    tensors_only("copysign", input)
     return Copysign()(input, other)
 
 
 def xlogy(input: Any, other: Any) -> Any:
     """input · ln other, 0 where input is 0 and other is not NaN."""
+    some_tensor("xlogy", input, other)
     return XLogY()(input, other)
 
 
@@ -353,6 +361,7 @@ def rad2deg(input: Any) -> Any:
 
 def ldexp(input: Any, other: Any) -> Any:
     """input · 2 to the power of other"""
+    tensors_only("ldexp", input, other)
     return input * 2.0**other
 
 

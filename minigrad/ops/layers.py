@@ -4,8 +4,6 @@ back.
 
 from __future__ import annotations
 
-import math
-
 from ..op import Op
 from . import elementwise as ew
 from .reduce import mean
@@ -105,7 +103,7 @@ class BinaryCrossEntropy(Op):
 
 
 def log_or_floor(xp, x):
-    return xp.maximum(xp.log(xp.where(x > 0, x, 1)) + xp.where(x > 0, 0, -math.inf), -100)
+    return xp.where(x <= 0, -100.0, xp.maximum(xp.log(xp.where(x <= 0, 1.0, x)), -100.0))
 
 
 def floored(x):

@@ -154,8 +154,9 @@ ger = outer
 def _plus(input, product, beta, alpha):
     """beta input + alpha product; an input of factor 0 counts as zeros, even where it is NaN."""
     shape = data_of(product).shape
-    if data_of(input).dtype.kind in "iu":
-        beta, alpha = int(beta), int(alpha)
+    kind = data_of(input).dtype.kind
+    if kind in "iub":
+        beta, alpha = [bool(n) if kind == "b" else int(n) for n in (beta, alpha)]
     product = product if alpha == 1 else product * alpha
     if data_of(expand(input, shape)).dtype != data_of(product).dtype:
         raise RuntimeError(

@@ -80,6 +80,19 @@ def fitted(x, dtype):
     return (x + low) % span - low
 
 
+def tensors_only(what: str, *inputs: Any) -> None:
+    """TypeError, as in PyTorch, where a number was given in the place of a tensor."""
+    for x in inputs:
+        if type(x) in NUMBERS:
+            raise TypeError(f"{what} takes a tensor, not a number: use minigrad.tensor({x!r})")
+
+
+def some_tensor(what: str, a: Any, b: Any) -> None:
+    """TypeError, as in PyTorch, where both operands are numbers."""
+    if type(a) in NUMBERS and type(b) in NUMBERS:
+        raise TypeError(f"{what} of the numbers {a!r} and {b!r}: one of the two must be a tensor")
+
+
 def floating(x):
     """x itself, or an integer or bool array in the default dtype."""
     try:

@@ -15,7 +15,7 @@ from ..tensor import Tensor
 from . import elementwise as ew
 from .convert import cast
 from .names import data_of, numpy_names, return_types, several
-from .promotion import floating
+from .promotion import floating, tensors_only
 from .scatter import Gather, constant
 from .shape import dim_of, expand, reshape, squeeze, unique_dims
 
@@ -408,6 +408,7 @@ def _extremum(name, input, dim, keepdim):
         if isinstance(dim, (tuple, list, float, str)):
             raise TypeError(f"{name} along {dim!r}: one dimension, or use amax and amin")
         return (ew.maximum if name == "max" else ew.minimum)(input, dim)
+    tensors_only(name, input)
     indices = (argmax if name == "max" else argmin)(input, dim, True)
     # the gradient goes to the first of several equal elements, as in PyTorch
     return picked(getattr(return_types, name), input, dim, indices, keepdim)

@@ -8,12 +8,13 @@ from typing import Any
 from ..backend import CPU
 from ..op import Op, raw
 from .creation import zeros_like
-from .promotion import NUMBERS, common_dtype, pair, undefined
+from .promotion import NUMBERS, common_dtype, pair, some_tensor, tensors_only, undefined
 
 
 def divisible(op: Op, a, b):
     """The operands of a division of whole parts in one dtype; RuntimeError for integers by zero."""
     what = type(op).__name__
+    some_tensor(what, a, b)
     a, b = pair(a, b)
     kind = common_dtype(a, b).kind
     if kind == "b":
@@ -102,6 +103,7 @@ def remainder(input: Any, other: Any) -> Any:
 
 def fmod(input: Any, other: Any) -> Any:
     """What a division rounded toward zero leaves: it has the sign of `input`, as in C."""
+    tensors_only("fmod", input)
     return Fmod()(input, other)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..backend import module_of
 from ..op import Op
 from . import elementwise as ew
+from .convert import clone
 from .names import data_of, numpy_names, return_types
 from .reduce import floats_only, typed, wide, with_kept_dims
 from .scatter import Gather, constant, full_as
@@ -158,7 +159,7 @@ def _running_extreme(name: str, combine: str, reaches: str):
         x, dim = data_of(input), dim_of(input, dim)
         if not x.ndim:
             zero = constant(module_of(x).zeros((), np.int64), input)
-            return getattr(return_types, name)(reshape(input, ()), zero)
+            return getattr(return_types, name)(clone(input), zero)
         xp = module_of(x)
         running = doubled(xp, x, dim, getattr(xp, combine))
         places = xp.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
@@ -193,4 +194,4 @@ def diff(input, n=1, dim=-1, prepend=None, append=None):
             break
         later, sooner = narrow(x, dim, 1, size - 1), narrow(x, dim, 0, size - 1)
         x = ew.ne(later, sooner) if data_of(x).dtype.kind == "b" else later - sooner
-    return x
+    return clone(x) if x is input else x

@@ -12,7 +12,7 @@ from ..backend import CPU, backend_of, is_array, module_of
 from ..op import Op
 from ..tensor import Tensor, wrap
 from .convert import cast, clone
-from .elementwise import eq, maximum, ne, where
+from .elementwise import clamp, eq, ne, where
 from .indexing import Pick, Put
 from .names import data_of, numpy_names
 from .shape import broadcast_shapes, checked_dim, cut, dim_of, expand, paste, reshape
@@ -75,7 +75,7 @@ class ScatterExtreme(Op):
         shape = data_of(x).shape
         mine = 1.0 * eq(x, y)
         theirs = 1.0 * eq(src, Gather(dim=self.dim)(y, index))
-        shares = g / maximum(mine + ScatterAdd(dim=self.dim, shape=shape)(theirs, index), 1.0)
+        shares = g / clamp(mine + ScatterAdd(dim=self.dim, shape=shape)(theirs, index), 1.0)
         return shares * mine, None, Gather(dim=self.dim)(shares, index) * theirs
 
 
@@ -310,6 +310,10 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     x, dim, at, src = _scatter(input, dim, index, src, "scatter_reduce")
     if not data_of(at).size:
         return clone(input)
+    if data_of(x).dtype.kind == "b":  # or, and
+        numbers = [cast(a, "int64") for a in (x, src)]
+        y = scatter_reduce(numbers[0], dim, at, numbers[1], reduce, include_self=include_self)
+        return reshape(ne(y, 0), data_of(input).shape)
     shape, dtype = data_of(x).shape, data_of(x).dtype
     hits = ScatterAdd(dim=dim, shape=shape)(full_as(at, x, 1), at)
     hit = ne(hits, 0)
@@ -329,7 +333,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
     else:
         y = x + ScatterAdd(dim=dim, shape=shape)(src, at)
         if reduce == "mean":
-            count = maximum(hits + (1 if include_self else 0), 1)
+            count = clamp(hits + (1 if include_self else 0), 1)
             y = y / count if dtype.kind == "f" else constant(data_of(y) // data_of(count), y)
     return reshape(y, data_of(input).shape)
 

@@ -10,6 +10,7 @@ from ..backend import is_array
 from ..dtypes import Size, dtype
 from ..op import Op
 from ..tensor import Tensor
+from .convert import clone
 from .indexing import Index, IndexAdd
 from .names import data_of, flat, numpy_names, several
 from .promotion import promoted
@@ -207,7 +208,9 @@ def reshape_as(input, other):
 
 
 def ravel(input):
-    return reshape(input, (-1,)) if data_of(input).size else reshape(input, (0,))
+    """In one dimension: a view of contiguous memory, else a copy."""
+    x = data_of(input)
+    return reshape(input if x.flags.c_contiguous else clone(input), (x.size,))
 
 
 def flatten(input, start_dim=0, end_dim=-1):

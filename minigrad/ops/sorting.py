@@ -11,6 +11,7 @@ import numpy as np
 from ..backend import CPU, backend_of, is_array, module_of
 from ..tensor import Tensor
 from . import elementwise as ew
+from .convert import clone
 from .names import data_of, numpy_names, return_types
 from .reduce import Amax, floats_only, picked, with_kept_dims
 from .scatter import Gather, constant
@@ -29,7 +30,7 @@ def order(x: Any, dim: int, descending: bool) -> Any:
 def ranked(kind: type, input: Any, dim: int, indices: Any) -> Any:
     """The elements at `indices`, none twice, and the indices."""
     if not data_of(input).ndim:
-        return kind(reshape(input, ()), constant(indices.reshape(()), input))
+        return kind(clone(input), constant(indices.reshape(()), input))
     values = Gather(dim=dim, distinct=True)(input, indices)
     return kind(values, constant(indices, input))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..op import Op
+from ..op import Op, raw
 from .choosing import where
-from .promotion import floating
+from .convert import cast
+from .promotion import default_dtype, floating
 from .rounding import frac
 from .transcendental import exp, function_of, log, sin
 
@@ -113,6 +114,8 @@ erf, erfc, erfinv = function_of(Erf), function_of(Erfc), function_of(Erfinv)
 
 def lgamma(input: Any) -> Any:
     """ln |Γ(x)|, by Stirling's series at x + 8 and the reflection formula below 1/2."""
+    if raw(input).dtype.kind != "f":
+        input = cast(input, default_dtype())
     reflected = input < 0.5
     x = where(reflected, 1.0 - input, input)
     small = x < 8

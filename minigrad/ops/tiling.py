@@ -208,6 +208,19 @@ _EDGES = {  # which element of n stands at place i, before 0 or after n - 1
 }
 
 
+def _ends(input, pad):
+    """By dimension: how many elements to add before and behind."""
+    ndim, pad = data_of(input).ndim, tuple([int(n) for n in pad])
+    if len(pad) % 2 or len(pad) > 2 * ndim:
+        raise RuntimeError(f"pad {pad} of {ndim} dimensions: give two numbers for each of the last")
+    return dict(zip(range(ndim - 1, -1, -1), zip(pad[::2], pad[1::2])))
+
+
+def constant_pad_nd(input, pad, value=0):
+    """More elements, all `value`, at both ends of the last dimensions, see `pad`."""
+    return _padded(input, _ends(input, pad), value)
+
+
 @numpy_names
 def pad(input, pad, mode="constant", value=None):
     """More elements at both ends of the last dimensions: `pad` is (before, after) of the last, then
@@ -215,18 +228,14 @@ def pad(input, pad, mode="constant", value=None):
 
     `mode`: "constant" (`value`, 0 unless given), "reflect", "replicate" or "circular".
     """
-    shape = data_of(input).shape
-    ndim, pad = len(shape), tuple([int(n) for n in pad])
-    if len(pad) % 2 or len(pad) > 2 * ndim:
-        raise RuntimeError(f"pad {pad} of {ndim} dimensions: give two numbers for each of the last")
-    pairs = dict(zip(range(ndim - 1, -1, -1), zip(pad[::2], pad[1::2])))
     if mode == "constant":
-        return _padded(input, pairs, 0 if value is None else value)
+        return constant_pad_nd(input, pad, 0 if value is None else value)
+    ndim, pairs = data_of(input).ndim, _ends(input, pad)
     if mode not in _EDGES:
         raise NotImplementedError(f"pad mode {mode!r} is none of constant, {', '.join(_EDGES)}")
     if value:
         raise RuntimeError(f"pad mode {mode!r} takes no value")
-    if not len(pad) // 2 < ndim <= len(pad) // 2 + 2:
+    if not len(pairs) < ndim <= len(pairs) + 2:
         raise NotImplementedError(
             f"pad {pad} with mode {mode!r} of {ndim} dimensions: pad all but the first or first two"
         )

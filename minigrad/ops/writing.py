@@ -76,6 +76,10 @@ class Embed(Op):
     def forward(self, x):
         zeros = self.xp.zeros(self.place.base_shape, x.dtype)
         whole, part = self.place.laid_out(zeros, copy=False)
+        spread = [n > 1 and not step for n, step in zip(self.place.shape, self.place.strides)]
+        if any(spread):  # by expand(): the same element is read many times
+            x = x.sum(axis=tuple([i for i, s in enumerate(spread) if s]), keepdims=True)
+            part = part[tuple([slice(1 if s else None) for s in spread])]
         part[...] = x
         return whole
 

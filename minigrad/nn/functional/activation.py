@@ -10,11 +10,17 @@ from ... import ops
 from ...op import raw
 from ...tensor import Tensor
 from ...ops.random import rand
+from ...ops.writing import become, keep_content
 
 
 def written(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
     """The result itself, or the input with the result written into it."""
-    return input.copy_(result) if inplace else result
+    if not inplace:
+        return result
+    if result.creator:  # all that lies between the two is new
+        since = input.creator[0].number if input.creator else 0
+        keep_content(input, result.creator[0], since)
+    return become(input, result)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -160,6 +166,8 @@ def rrelu(
     inplace: bool = False,
 ) -> Tensor:
     """Leaky relu whose slope is drawn anew for each element in training, else the mean slope."""
+    if lower > upper:
+        raise RuntimeError(f"rrelu: the lower bound {lower} is greater than the upper one {upper}")
     if training:
         slopes = rand(tuple(input.shape), device=input.device).to(dtype=input.dtype)
         result = ops.where(input >= 0, input, input * (slopes * (upper - lower) + lower))

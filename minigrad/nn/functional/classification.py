@@ -13,7 +13,7 @@ from ...fused.ctc import ctc_loss as fused_ctc
 from ...op import raw
 from ...tensor import Tensor, wrap
 from .linear import check_ids
-from .losses import reduced, reduction_of
+from .losses import check_reduction, reduced, reduction_of
 
 
 def cross_entropy(
@@ -175,6 +175,7 @@ def multi_margin_loss(
 ) -> Tensor:
     """Σ_{i ≠ t} w[t] max(0, margin - x[t] + x[i])ᵖ / V for scores (N, V) or (V,)."""
     reduction = reduction_of(reduction, size_average, reduce)
+    check_reduction(reduction)
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss: p {p}, expected 1 or 2")
     if weight is not None and weight.ndim != 1:
@@ -210,6 +211,7 @@ def multilabel_margin_loss(
     and all i that are not; scores and targets (N, V) or (V,).
     """
     reduction = reduction_of(reduction, size_average, reduce)
+    check_reduction(reduction)
     if input.shape != target.shape or input.ndim > 2:
         raise RuntimeError(
             "multilabel_margin_loss takes scores and classes (N, V) or (V,), got "

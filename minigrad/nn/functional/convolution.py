@@ -84,6 +84,8 @@ def _check_weight(
         raise RuntimeError(
             f"{name}: a weight {tuple(weight.shape)} does not divide into {groups} groups"
         )
+    if bias is not None and bias.dtype != x.dtype:
+        raise RuntimeError(f"{name} of {x.dtype} with a bias of {bias.dtype}: convert one")
     if bias is not None and tuple(bias.shape) != (out,):
         raise RuntimeError(f"{name}: bias has shape {tuple(bias.shape)}, expected {(out,)}")
 
@@ -214,6 +216,8 @@ def avg_pool1d(
     end = xp.minimum(begin + k, L + left)
     if not count_include_pad:
         begin, end = xp.maximum(begin, 0), xp.minimum(end, L)
+    if not input.is_floating_point():
+        return ops.div(sums, end - begin, rounding_mode="trunc")
     return sums * (1 / (end - begin)).astype(input.array.dtype)
 
 

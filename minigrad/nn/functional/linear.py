@@ -85,6 +85,8 @@ def embedding(
     shortened in place. `scale_grad_by_freq` divides a row's gradient by how often it was read.
     Raises IndexError for ids outside the table.
     """
+    if weight.array.ndim != 2:
+        raise RuntimeError(f"the weight must be (V, D), got shape {tuple(weight.shape)}")
     V = len(weight.array)
     if padding_idx is not None:
         if not -V <= padding_idx < V:

@@ -25,14 +25,18 @@ def reduction_of(reduction: str, size_average: Any, reduce: Any) -> str:
     return reduction
 
 
+def check_reduction(reduction: str) -> None:
+    if reduction not in ("none", "sum", "mean"):
+        raise ValueError(f"reduction {reduction!r}: expected 'none', 'sum' or 'mean'")
+
+
 def reduced(losses: Tensor, reduction: str, count: Tensor | None = None) -> Tensor:
     """Losses as they are ("none"), their "sum", or their "mean" over `count` (default: all)."""
+    check_reduction(reduction)
     if reduction == "none":
         return losses
     if reduction == "sum":
         return losses.sum()
-    if reduction != "mean":
-        raise ValueError(f"reduction {reduction!r}: expected 'none', 'sum' or 'mean'")
     if count is None:
         return losses.mean()
     return losses.sum() / ops.where(count == 0, math.nan, count)  # NaN for no row, as in PyTorch
@@ -268,8 +272,7 @@ def gaussian_nll_loss(
                 f"gaussian_nll_loss: var of size {tuple(var.shape)} does not fit an input of size "
                 f"{tuple(input.shape)}"
             )
-    if reduction not in ("none", "sum", "mean"):
-        raise ValueError(f"reduction {reduction!r}: expected 'none', 'sum' or 'mean'")
+    check_reduction(reduction)
     if (var.array < 0).any():
         raise ValueError("gaussian_nll_loss: a variance is negative")
     var = var + ops.clamp(eps - var.detach(), 0)

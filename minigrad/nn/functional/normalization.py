@@ -178,6 +178,8 @@ def local_response_norm(
         raise ValueError(
             f"local_response_norm takes at least 3 dimensions, got shape {tuple(input.shape)}"
         )
+    if not input.array.size:
+        return input
     squares = ops.transpose(input * input, 1, -1)
     squares = windows(squares, size, padding=(size // 2, (size - 1) // 2)).mean(-3)
     return input / (ops.transpose(squares, 1, -1) * alpha + k) ** beta
