@@ -90,7 +90,7 @@ def _notes(x: Any, array: np.ndarray, options: Options) -> list[str]:
     if array.size:
         usual += [dtypes.int64, dtypes.bool_]  # these show in the values
     if x.device != "cpu":
-        notes.append(f"device='{x.device}'")
+        notes.append(f"device='{'cuda:0' if x.device == 'cuda' else x.device}'")
     if not options.edgeitems if array.size else array.ndim != 1:
         notes.append(f"size={tuple(array.shape)}")
     if dtype not in usual:

@@ -20,7 +20,7 @@ ROWS = [
     "ops",
     "engine",
     "autograd",
-    "printing methods legacy numbers linalg random threads scope",
+    "printing methods legacy numbers linalg random threads scope jit onnx",
     "fused",
     "nn",
     "diagnostics optim distributions utils serialization",
