@@ -9,7 +9,7 @@ from typing import Any, Callable
 from ..engine import as_tensor
 from ..modes import is_recording, no_grad
 from ..op import Op
-from ..ops.writing import check_writable, overwrite
+from ..ops.writing import check_writable, move, overwrite
 from ..tensor import Tensor, wrap
 
 
@@ -135,8 +135,9 @@ def _changed(x: Tensor, new: Tensor) -> Tensor:
         if x.base is not None:
             overwrite(x, x.array[...], new)
         else:
-            x.creator, x.tracked = new.creator, new.tracked
-    x.changed()
+            move(x, new.creator)
+    else:
+        x.changed()
     return x
 
 

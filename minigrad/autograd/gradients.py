@@ -98,7 +98,7 @@ def backward(
         targets = [owner for owner, _ in grads.table if isinstance(owner, Tensor)]
     with recording(create_graph):
         for x in targets:
-            if x.slot not in grads.table:
+            if x.slot not in grads.table or x.retains_grad:  # whose .grad the walk has set
                 continue
             new = as_tensor(grads.own(x.slot))
             if x.grad is None:
