@@ -101,6 +101,7 @@ class Function:
             function=cls,
             ctx=ctx,
             is_tensor=[isinstance(x, Tensor) for x in args],
+            shapes=[x.array.shape for x in tensors],
             is_output=[isinstance(y, Tensor) for y in outs],
         )
         arrays = tuple([y.array for y in outs if isinstance(y, Tensor)])
@@ -176,11 +177,19 @@ class _FunctionNode(Op):
                 f"{len(self.is_tensor)} arguments of forward"
             )
         results = [g for g, tensor in zip(results, self.is_tensor) if tensor]
-        for g in results:
-            if g is not None and not isinstance(g, Tensor):
+        for i, (g, shape) in enumerate(zip(results, self.shapes)):
+            if g is None:
+                continue
+            if not isinstance(g, Tensor):
                 raise TypeError(
-                    f"{self.name()}.backward returned a {type(g).__name__} as a gradient: expected "
+                    f"{self.name()}.backward returned a {type(g).__name__} as gradient {i}: expected "
                     "a Tensor or None"
+                )
+            tail = g.array.shape[max(g.array.ndim - len(shape), 0) :]
+            if len(tail) != len(shape) or any(n not in (1, m) for n, m in zip(shape, tail)):
+                raise RuntimeError(
+                    f"{self.name()}.backward returned gradient {i} with shape {tuple(g.shape)} for an "
+                    f"input of shape {shape}"
                 )
         return [g if g is None or recorded else g.array for g in results]
 

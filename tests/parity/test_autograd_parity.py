@@ -1126,7 +1126,11 @@ def functional_strict_jvp(T):
 def functional_of_a_linear_function(T):
     F = T.autograd.functional
     x, v = leaf(T, 0.5, 1.0), T.ones(2).double()
-    return F.jvp(lambda t: t * 3, x, v), F.hvp(lambda t: t.sum(), x, v), F.vhp(lambda t: t.sum(), x, v)
+    return (
+        F.jvp(lambda t: t * 3, x, v),
+        F.hvp(lambda t: t.sum(), x, v),
+        F.vhp(lambda t: t.sum(), x, v),
+    )
 
 
 @program
@@ -1181,9 +1185,7 @@ def gradcheck_raises(T):
 
 @program
 def gradgradcheck_says_no(T):
-    return T.autograd.gradgradcheck(
-        lambda t: wrong(T)(t) * t, matrix(T), raise_exception=False
-    )
+    return T.autograd.gradgradcheck(lambda t: wrong(T)(t) * t, matrix(T), raise_exception=False)
 
 
 @program
