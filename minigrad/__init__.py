@@ -16,6 +16,7 @@ from .diagnostics import (
     detect_anomaly,
     dtype_guard,
     explain,
+    is_anomaly_enabled,
     mutation_guard,
     set_detect_anomaly,
     watch_graphs,
@@ -54,7 +55,14 @@ from .legacy import (
     ShortTensor,
     set_default_tensor_type,
 )
-from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .numbers import (
     detach,
     finfo,

@@ -465,7 +465,8 @@ def retain_grad(self: Tensor) -> None:
     """Keep the gradient of this computed tensor in `.grad`, as of a leaf."""
     if not self.requires_grad:
         raise RuntimeError("retain_grad() needs a tensor that requires grad")
-    if self.creator is not None and not self.retains_grad:
+    if self.creator is not None:
+        self.retained = True
         op, index = self.creator
         op.hooks, op.retained = op.hooks or {}, op.retained or {}
         op.retained[index] = weakref.ref(self)  # the node must not hold its output
@@ -474,8 +475,7 @@ def retain_grad(self: Tensor) -> None:
 @method
 @property
 def retains_grad(self: Tensor) -> bool:
-    op, index = self.creator or (None, 0)
-    return op is not None and op.retained is not None and index in op.retained
+    return self.retained and self.creator is not None
 
 
 # copies of the whole object

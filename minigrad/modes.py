@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
+_inference: ContextVar[tuple[bool, ...]] = ContextVar("inference", default=())
 _outer: ContextVar[tuple[bool, ...]] = ContextVar("outer", default=())
 is_recording = _recording.get  # bound once: the engine asks at every op
 
@@ -42,14 +43,22 @@ class recording(ContextDecorator):
         # a generator runs in slices: the mode holds inside each of them, not between
         @wraps(function)
         def slices(*args: Any, **kwargs: Any) -> Any:
-            generator, answer = function(*args, **kwargs), None
+            generator = function(*args, **kwargs)
+            go_on, answer = generator.send, None
             while True:
                 try:
                     with self:
-                        item = generator.send(answer)
+                        item = go_on(answer)
                 except StopIteration as stop:
                     return stop.value
-                answer = yield item
+                try:
+                    go_on, answer = generator.send, (yield item)
+                except GeneratorExit:
+                    with self:
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    go_on, answer = generator.throw, error
 
         return slices
 
@@ -114,4 +123,16 @@ class inference_mode(recording):
         return self(mode)
 
     def __init__(self, mode: bool = True):
-        super().__init__(not mode and is_recording())
+        super().__init__(not mode)
+
+    def __enter__(self) -> recording:
+        _inference.set((*_inference.get(), not self.mode))
+        return super().__enter__()
+
+    def __exit__(self, *exc_info: object) -> None:
+        _inference.set(_inference.get()[:-1])
+        super().__exit__()
+
+
+def is_inference_mode_enabled() -> bool:
+    return (False, *_inference.get())[-1]

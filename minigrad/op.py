@@ -171,7 +171,7 @@ class Op:
 
     def pull(self, gs: list, create_graph: bool) -> list:
         """The gradients of the inputs, from those of the outputs (None: not used)."""
-        if self.recompute is not None:
+        while self.recompute is not None:  # one of a checkpoint inside another comes after its
             self.recompute()
         for version, value, kind, i in self.guards:
             if version[0] != value:

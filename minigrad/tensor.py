@@ -37,6 +37,7 @@ class Tensor:
     # `ndarray * tensor` comes to our __rmul__ instead of making an object array
     __array_priority__ = 1000
     hooks: dict | None = None  # of a leaf: functions of its gradient
+    retained = False  # whether a computed tensor keeps its gradient
     after_hooks: dict | None = None  # functions of the leaf once its gradient has been added
 
     def __init__(self, *content: Any, device: Any = None):

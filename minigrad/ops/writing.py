@@ -133,13 +133,23 @@ def check_writable(x: Tensor) -> None:
         )
 
 
+def move(x: Tensor, creator: tuple) -> None:
+    """x, written to, stands at another place of the tape now; `retain_grad` follows it there."""
+    retained = x.retains_grad
+    if retained:
+        (x.creator[0].retained or {}).pop(x.creator[1], None)
+    x.creator, x.tracked = creator, True
+    if retained:
+        x.retain_grad()
+    x.changed()
+
+
 def overwrite(x: Tensor, part: Any, value: Any) -> None:
     """Write `value` where the array `part` shows the memory of x, recorded."""
     check_writable(x)
     base = x if x.base is None else x.base
     out = Overwrite(place=place_of(base.array, part), part=part)(base, value)
-    base.creator, base.tracked = out.creator, out.tracked
-    base.changed()
+    move(base, out.creator)
 
 
 def write(x: Tensor, part: Any, value: Any) -> Tensor:
@@ -181,8 +191,7 @@ def become(x: Tensor, y: Any) -> Tensor:
         return write(x, x.array[...], y)
     # no op between: x itself moves to where y stands
     x.array[...] = y.array
-    x.creator, x.tracked = y.creator, True
-    x.changed()
+    move(x, y.creator)
     return x
 
 
