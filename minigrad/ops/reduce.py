@@ -261,11 +261,14 @@ class SumTo(Op):
         return summed_to(x, self.shape)
 
     def backward(self, g, _y, _x):
-        return expand(g, self.origin)
+        lead = len(self.shape) - len(self.origin)
+        return expand(g if lead <= 0 else reshape(g, self.shape[lead:]), self.origin)
 
 
 def summed_to(x, shape):
     extra = x.ndim - len(shape)
+    if extra < 0:  # a value with leading sizes of 1 was written into fewer dimensions
+        x, extra = x.reshape((1,) * -extra + x.shape), 0
     if not extra or 1 in shape:
         ones = [i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1]
         return x.sum(axis=(*range(extra), *ones)).reshape(shape)

@@ -252,7 +252,9 @@ def region_of(base: Tensor, array: Any) -> Tensor:
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:
-    """Every element becomes `value`, a number or a tensor of one element."""
+    """Every element becomes `value`, a number or a 0-d tensor."""
+    if getattr(value, "ndim", 0):
+        raise RuntimeError(f"fill_ takes a number or a 0-d tensor, got shape {tuple(value.shape)}")
     return write(input, input.array[...], value)
 
 
@@ -264,4 +266,9 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Take over the values of another tensor, broadcast, from any device and dtype."""
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_ takes a Tensor, got {type(src).__name__}")
+    if src.ndim > input.ndim:
+        raise RuntimeError(
+            f"copy_ of shape {tuple(src.shape)} into a tensor of shape {tuple(input.shape)}: "
+            "the source has more dimensions"
+        )
     return write(input, input.array[...], src.to(input.device))
