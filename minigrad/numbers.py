@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import dtype, get_default_dtype, of
+from .dtypes import get_default_dtype, of
 from .tensor import Tensor
 
 

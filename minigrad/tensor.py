@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import backend as backends
-from .dtypes import DTYPES, Size, dtype
+from . import dtypes
+from .dtypes import DTYPES, Size
 from .modes import recording
 
 
@@ -58,7 +59,7 @@ class Tensor:
         return Size(self.array.shape)
 
     @property
-    def dtype(self) -> dtype:
+    def dtype(self) -> dtypes.dtype:
         return DTYPES[self.array.dtype]
 
     @property

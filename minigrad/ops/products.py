@@ -21,7 +21,6 @@ from .shape import (
     permute,
     reshape,
     squeeze,
-    transpose,
     unsqueeze,
 )
 from .tiling import diagonal, roll
