@@ -117,7 +117,15 @@ def _scalar_first(function: Any, scalar: str) -> Any:
 
 
 def _reflected(function: Any) -> Any:
-    return lambda self, other: function(other, self)
+    def reflected(self: Tensor, other: Any) -> Any:
+        try:
+            return function(other, self)
+        except TypeError:
+            if isinstance(other, (list, tuple, str, bytes)):
+                return NotImplemented  # `[0] * n` repeats the list, also where n is a tensor
+            raise
+
+    return reflected
 
 
 for _name in METHODS + FILLERS:
