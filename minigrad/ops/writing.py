@@ -41,23 +41,35 @@ class Place(NamedTuple):
 
 
 def place_of(base: Any, view: Any) -> Place:
-    """The place of an array in the memory of another one."""
+    """The place of an array in the memory of another one; gaps between that one's elements do not
+    count.
+    """
     backend, size = backend_of(base), base.itemsize
     start = (backend.address(view) - backend.address(base)) // size if view.size else 0
     strides = tuple([n // size for n in view.strides])
-    place = Place(view.shape, strides, start, base.shape, tuple([n // size for n in base.strides]))
-    dense, expected = (
-        sorted((abs(s), n) for s, n in zip(place.base_strides, base.shape) if n > 1),
-        1,
-    )
-    for stride, n in dense if base.size else ():
-        if stride != expected:
-            raise RuntimeError(
-                "a recorded change in place of memory with gaps between its elements: "
-                "change a copy (.clone()) instead"
-            )
-        expected *= n
-    return place
+    steps = tuple([n // size for n in base.strides])
+    if base.flags.c_contiguous:
+        return Place(view.shape, strides, start, base.shape, steps)
+    # the stride of each dimension, the innermost first, and what it is without gaps
+    dims = sorted([i for i, n in enumerate(base.shape) if n > 1], key=lambda i: steps[i])
+    if dims and steps[dims[0]] < 1:
+        raise RuntimeError(
+            "a recorded change in place of memory that is expanded or runs backwards: "
+            "change a copy (.clone()) instead"
+        )
+    dense, total = [0] * base.ndim, 1
+    for i in dims:
+        dense[i], total = total, total * base.shape[i]
+
+    def closed(distance):
+        count = 0
+        for i in reversed(dims):
+            n, distance = divmod(distance, steps[i])
+            count += n * dense[i]
+        return count
+
+    strides = tuple([closed(n) if size > 1 else 0 for n, size in zip(strides, view.shape)])
+    return Place(view.shape, strides, closed(start), base.shape, tuple(dense))
 
 
 class Region(Op):
