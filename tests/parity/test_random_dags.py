@@ -144,7 +144,7 @@ def run(program):
             warnings.simplefilter("ignore")
             expected, error = attempt(take, torch, step, them)
         result, own = attempt(take, mg, step, us)
-        if any(words in f"{error} {own}" for words in ENDS):
+        if name not in COMPUTE and any(words in f"{error} {own}" for words in ENDS):
             return None
         assert (own is None) == (error is None), f"{name}: {own!r} instead of {error!r}"
         if error is not None:
