@@ -51,6 +51,7 @@ class Op:
       to in place.
     - `bilinear`: the gradient of each of two inputs needs only the other one, so an input whose
       partner is a constant is not kept.
+    - `needed_by`: what `bilinear` says, for other rules: by input, whose gradients need it.
     - `reuses`: `backward` may write into `g` where `self.owns` says that nobody else holds it.
 
     A parameter of `backward` whose name begins with an underscore is not kept for the backward
@@ -58,6 +59,7 @@ class Op:
     """
 
     view = fresh = bilinear = reuses = owns = released = False
+    needed_by: tuple | None = None
     hooks = retained = None  # by output: functions of its gradient; a weak reference to the Tensor
     recompute = None  # brings back what `checkpoint` let go of
     watch = None  # takes the place of `pull` under diagnostics
@@ -155,7 +157,11 @@ class Op:
         self.guards = guards = []  # what must not change before backward: its counter's value
         self.saved_inputs = self.saved_outputs = None
         if self.keeps_some:
-            keeps = [s is not None for s in slots[::-1]] if self.bilinear else self.keeps_inputs
+            keeps = self.keeps_inputs
+            if self.bilinear:
+                keeps = [s is not None for s in slots[::-1]]
+            elif self.needed_by is not None:
+                keeps = [any([slots[j] is not None for j in users]) for users in self.needed_by]
             if self.variadic:
                 keeps = keeps[:-1] + keeps[-1:] * (len(inputs) - len(keeps) + 1)
             self.saved_inputs = saved = []
