@@ -173,6 +173,52 @@ def method(function: Any) -> Any:
     return function
 
 
+# as a number, as a sequence, as text
+
+
+@method
+def __bool__(self: Tensor) -> bool:
+    if self.array.size != 1:
+        raise RuntimeError(
+            f"truth value of a tensor of shape {tuple(self.shape)} is ambiguous: "
+            "use .any() or .all()"
+        )
+    return bool(self.item())
+
+
+@method
+def __float__(self: Tensor) -> float:
+    return float(self.item())
+
+
+@method
+def __int__(self: Tensor) -> int:
+    return int(self.item())
+
+
+@method
+def __index__(self: Tensor) -> int:
+    if self.dtype.kind not in "iub":
+        raise TypeError(
+            f"only an integer tensor of one element can be an index, this one is {self.dtype}"
+        )
+    return int(self.item())
+
+
+@method
+def __len__(self: Tensor) -> int:
+    if not self.array.ndim:
+        raise TypeError("len() of a 0-d tensor")
+    return self.array.shape[0]
+
+
+@method
+def __format__(self: Tensor, spec: str) -> str:
+    if self.array.ndim == 0 or (spec and self.array.size == 1):
+        return format(self.item(), spec)
+    return object.__format__(self, spec)
+
+
 @method
 def __iter__(self: Tensor) -> Iterator[Tensor]:
     if not self.array.ndim:
