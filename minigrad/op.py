@@ -226,6 +226,11 @@ class Op:
     def name(self) -> str:
         return type(self).__name__
 
+    def __repr__(self) -> str:
+        name = self.name()  # as PyTorch calls its nodes
+        name = name if name.endswith("Backward") else f"{name}Backward0"
+        return f"<{name} object at {id(self):#x}>"
+
     def release(self) -> None:
         """Let go of all arrays, also of what `forward` put aside, once the node has been visited.
 

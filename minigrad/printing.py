@@ -96,7 +96,7 @@ def _notes(x: Any, array: np.ndarray, options: Options) -> list[str]:
     if dtype not in usual:
         notes.append(f"dtype={dtype}")
     if x.grad_fn is not None:
-        notes.append(f"grad_fn=<{type(x.grad_fn).__name__}>")
+        notes.append(f"grad_fn={repr(x.grad_fn).partition(' ')[0]}>")
     elif x.requires_grad:
         notes.append("requires_grad=True")
     return notes

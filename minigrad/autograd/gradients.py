@@ -107,9 +107,9 @@ def backward(
                 x.grad = x.grad + new
             else:
                 x.grad.add_(new)
-    for x in targets:
-        for hook in list((x.after_hooks or {}).values()):
-            hook(x)
+        for x in targets:
+            for hook in list((x.after_hooks or {}).values()):
+                hook(x)
 
 
 def _walk(outputs, given, targets, create_graph, retain_graph) -> Gradients:
