@@ -16,6 +16,7 @@ from .diagnostics import (
     detect_anomaly,
     dtype_guard,
     explain,
+    is_anomaly_enabled,
     mutation_guard,
     set_detect_anomaly,
     watch_graphs,

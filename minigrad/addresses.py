@@ -7,14 +7,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from . import autograd, backends, cuda, diagnostics, gradcheck, modes, nn, random
+from . import autograd, backends, cuda, diagnostics, modes, nn, random
 from .nn.utils import clip, convert
 
 MODULES: dict[str, Any] = {
     "autograd.anomaly_mode": diagnostics,
     "autograd.grad_mode": modes,
-    "autograd.gradcheck": gradcheck,
-    "autograd.variable": autograd,
     "backends.cuda": backends.cuda,
     "backends.cudnn": backends.cudnn,
     "backends.mkl": backends.mkl,
@@ -30,8 +28,6 @@ NAMES = {
     autograd: {
         "detect_anomaly": diagnostics.detect_anomaly,
         "set_detect_anomaly": diagnostics.set_detect_anomaly,
-        "gradcheck": gradcheck.gradcheck,
-        "gradgradcheck": gradcheck.gradgradcheck,
     },
     cuda: {"random": random},
     nn.utils: {"clip_grad": clip, "convert_parameters": convert},

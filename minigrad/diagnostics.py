@@ -26,7 +26,7 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from . import engine, ops
+from . import autograd, engine, ops
 from .backend import backend_of, is_array, to_numpy
 from .op import Op, raw
 from .tensor import Tensor, wrap
@@ -196,6 +196,15 @@ class set_detect_anomaly(detect_anomaly):
             super().__exit__()
         for watcher in self.before:
             Watcher.__enter__(watcher)
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether this thread or task runs under `detect_anomaly`."""
+    return any(isinstance(watcher, detect_anomaly) for watcher in _active.get())
+
+
+# where PyTorch has them
+autograd.detect_anomaly, autograd.set_detect_anomaly = detect_anomaly, set_detect_anomaly
 
 
 class dtype_guard(Watcher):

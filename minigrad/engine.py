@@ -106,7 +106,9 @@ class Gradients:
         for hook in list(hooks.values()):
             result = hook(given)
             result = given if result is None else result
-            if not isinstance(result, Tensor) or result.shape != given.shape:
+            if not isinstance(result, Tensor):
+                raise TypeError(f"a hook returned a {type(result).__name__}, not a Tensor or None")
+            if result.shape != given.shape:
                 raise RuntimeError(
                     f"a hook must return None or a Tensor of shape {tuple(given.shape)}"
                 )
@@ -165,8 +167,8 @@ def vjp(
                         deposit(slot, g, fresh)
             if not retain_graph:
                 op.release()
-        for slot in list(table):
-            if slot[0].hooks and isinstance(slot[0], Tensor):
+        for slot in list(table):  # leaves, and targets whose own op is not on the way
+            if slot[0].hooks is not None and slot[0] not in visited:
                 table[slot] = grads.hooked(*slot, table[slot])
                 owned.discard(slot)
     return grads

@@ -118,7 +118,15 @@ def _scalar_first(function: Any, scalar: str) -> Any:
 
 
 def _reflected(function: Any) -> Any:
-    return lambda self, other: function(other, self)
+    def reflected(self: Tensor, other: Any) -> Any:
+        try:
+            return function(other, self)
+        except TypeError:
+            if isinstance(other, (list, tuple, str, bytes)):
+                return NotImplemented  # `[0] * n` repeats the list, also where n is a tensor
+            raise
+
+    return reflected
 
 
 for _name in METHODS + FILLERS:
@@ -164,6 +172,52 @@ def method(function: Any) -> Any:
     name = (function.fget if isinstance(function, property) else function).__name__
     setattr(Tensor, name, function)
     return function
+
+
+# as a number, as a sequence, as text
+
+
+@method
+def __bool__(self: Tensor) -> bool:
+    if self.array.size != 1:
+        raise RuntimeError(
+            f"truth value of a tensor of shape {tuple(self.shape)} is ambiguous: "
+            "use .any() or .all()"
+        )
+    return bool(self.item())
+
+
+@method
+def __float__(self: Tensor) -> float:
+    return float(self.item())
+
+
+@method
+def __int__(self: Tensor) -> int:
+    return int(self.item())
+
+
+@method
+def __index__(self: Tensor) -> int:
+    if self.dtype.kind not in "iub":
+        raise TypeError(
+            f"only an integer tensor of one element can be an index, this one is {self.dtype}"
+        )
+    return int(self.item())
+
+
+@method
+def __len__(self: Tensor) -> int:
+    if not self.array.ndim:
+        raise TypeError("len() of a 0-d tensor")
+    return self.array.shape[0]
+
+
+@method
+def __format__(self: Tensor, spec: str) -> str:
+    if self.array.ndim == 0 or (spec and self.array.size == 1):
+        return format(self.item(), spec)
+    return object.__format__(self, spec)
 
 
 @method
@@ -466,7 +520,8 @@ def retain_grad(self: Tensor) -> None:
     """Keep the gradient of this computed tensor in `.grad`, as of a leaf."""
     if not self.requires_grad:
         raise RuntimeError("retain_grad() needs a tensor that requires grad")
-    if self.creator is not None and not self.retains_grad:
+    if self.creator is not None:
+        self.retained = True
         op, index = self.creator
         op.hooks, op.retained = op.hooks or {}, op.retained or {}
         op.retained[index] = weakref.ref(self)  # the node must not hold its output
@@ -475,8 +530,7 @@ def retain_grad(self: Tensor) -> None:
 @method
 @property
 def retains_grad(self: Tensor) -> bool:
-    op, index = self.creator or (None, 0)
-    return op is not None and op.retained is not None and index in op.retained
+    return self.retained and self.creator is not None
 
 
 # copies of the whole object

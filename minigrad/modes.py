@@ -9,8 +9,8 @@ from functools import wraps
 from typing import Any
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
-_inference: ContextVar[bool] = ContextVar("inference", default=False)
-_outer: ContextVar[tuple[tuple[bool, bool], ...]] = ContextVar("outer", default=())
+_inference: ContextVar[tuple[bool, ...]] = ContextVar("inference", default=())
+_outer: ContextVar[tuple[bool, ...]] = ContextVar("outer", default=())
 is_recording = _recording.get  # bound once: the engine asks at every op
 
 
@@ -19,32 +19,22 @@ def is_grad_enabled() -> bool:
     return is_recording()
 
 
-def is_inference_mode_enabled() -> bool:
-    """Whether this is inside `inference_mode()`."""
-    return _inference.get()
-
-
 class recording(ContextDecorator):
     """Context manager or decorator under which recording is on or off."""
-
-    inference: bool | None = None  # what `is_inference_mode_enabled` is to say, if that changes
 
     def __init__(self, mode: bool):
         self.mode = bool(mode)
 
     def __enter__(self) -> recording:
         # what to go back to is kept per thread or task, so one object may serve several at once
-        _outer.set((*_outer.get(), (_recording.get(), _inference.get())))
+        _outer.set((*_outer.get(), _recording.get()))
         _recording.set(self.mode)
-        if self.inference is not None:
-            _inference.set(self.inference)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        *outer, (recorded, inference) = _outer.get()
+        *outer, before = _outer.get()
         _outer.set(tuple(outer))
-        _recording.set(recorded)
-        _inference.set(inference)
+        _recording.set(before)
 
     def __call__(self, function: Any) -> Any:
         if not inspect.isgeneratorfunction(function):
@@ -53,14 +43,22 @@ class recording(ContextDecorator):
         # a generator runs in slices: the mode holds inside each of them, not between
         @wraps(function)
         def slices(*args: Any, **kwargs: Any) -> Any:
-            generator, answer = function(*args, **kwargs), None
+            generator = function(*args, **kwargs)
+            go_on, answer = generator.send, None
             while True:
                 try:
                     with self:
-                        item = generator.send(answer)
+                        item = go_on(answer)
                 except StopIteration as stop:
                     return stop.value
-                answer = yield item
+                try:
+                    go_on, answer = generator.send, (yield item)
+                except GeneratorExit:
+                    with self:
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    go_on, answer = generator.throw, error
 
         return slices
 
@@ -126,4 +124,15 @@ class inference_mode(recording):
 
     def __init__(self, mode: bool = True):
         super().__init__(not mode)
-        self.inference = bool(mode)
+
+    def __enter__(self) -> recording:
+        _inference.set((*_inference.get(), not self.mode))
+        return super().__enter__()
+
+    def __exit__(self, *exc_info: object) -> None:
+        _inference.set(_inference.get()[:-1])
+        super().__exit__()
+
+
+def is_inference_mode_enabled() -> bool:
+    return (False, *_inference.get())[-1]

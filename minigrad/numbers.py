@@ -56,6 +56,8 @@ def is_nonzero(input: Tensor) -> bool:
 def typename(obj: Any) -> str:
     if isinstance(obj, Tensor):
         return obj.type()
+    if isinstance(obj, type):
+        return f"{obj.__module__}.{obj.__qualname__}"
     return f"{type(obj).__module__}.{type(obj).__qualname__}"
 
 

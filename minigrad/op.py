@@ -51,6 +51,7 @@ class Op:
       to in place.
     - `bilinear`: the gradient of each of two inputs needs only the other one, so an input whose
       partner is a constant is not kept.
+    - `needed_by`: what `bilinear` says, for other rules: by input, whose gradients need it.
     - `reuses`: `backward` may write into `g` where `self.owns` says that nobody else holds it.
 
     A parameter of `backward` whose name begins with an underscore is not kept for the backward
@@ -58,6 +59,7 @@ class Op:
     """
 
     view = fresh = bilinear = reuses = owns = released = False
+    needed_by: tuple | None = None
     hooks = retained = None  # by output: functions of its gradient; a weak reference to the Tensor
     recompute = None  # brings back what `checkpoint` let go of
     watch = None  # takes the place of `pull` under diagnostics
@@ -81,23 +83,22 @@ class Op:
 
     def __call__(self, *inputs):
         # 1. what it computes on, and the way back: the slot of every input that needs a gradient
-        arrays, slots, recorded, kind, uniform = [], [], False, None, True
+        arrays, slots, recorded, tensors, kind, uniform = [], [], False, False, None, True
         for x in inputs:
             slot = None
             if isinstance(x, Tensor):
+                tensors = True
                 if x.base is not None:
                     x.follow()
                 if x.tracked:
                     slot, recorded = x.creator or (x, 0), True
                 x = x.array
-                if kind is not type(x):
-                    uniform, kind = uniform and kind is None, type(x)
-            else:
-                uniform = False
+            if kind is not type(x):  # what is no array, or on two devices, is looked at below
+                uniform, kind = kind is None and type(x) in _BY_TYPE, type(x)
             arrays.append(x)
             slots.append(slot)
         if not uniform:
-            if kind is not None:
+            if tensors:
                 arrays = [raw(x) for x in arrays]
             else:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
                 arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
@@ -109,7 +110,7 @@ class Op:
             result = self.forward(*arrays)
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             raise self.explained(error, arrays) from error
-        if kind is None:
+        if not tensors:
             return result
         # 3. wrap, and become a node of the tape
         if type(result) is not tuple:
@@ -156,7 +157,11 @@ class Op:
         self.guards = guards = []  # what must not change before backward: its counter's value
         self.saved_inputs = self.saved_outputs = None
         if self.keeps_some:
-            keeps = [s is not None for s in slots[::-1]] if self.bilinear else self.keeps_inputs
+            keeps = self.keeps_inputs
+            if self.bilinear:
+                keeps = [s is not None for s in slots[::-1]]
+            elif self.needed_by is not None:
+                keeps = [any([slots[j] is not None for j in users]) for users in self.needed_by]
             if self.variadic:
                 keeps = keeps[:-1] + keeps[-1:] * (len(inputs) - len(keeps) + 1)
             self.saved_inputs = saved = []
@@ -172,7 +177,7 @@ class Op:
 
     def pull(self, gs: list, create_graph: bool) -> list:
         """The gradients of the inputs, from those of the outputs (None: not used)."""
-        if self.recompute is not None:
+        while self.recompute is not None:  # one of a checkpoint inside another comes after its
             self.recompute()
         for version, value, kind, i in self.guards:
             if version[0] != value:
@@ -220,6 +225,11 @@ class Op:
 
     def name(self) -> str:
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        name = self.name()  # as PyTorch calls its nodes
+        name = name if name.endswith("Backward") else f"{name}Backward0"
+        return f"<{name} object at {id(self):#x}>"
 
     def release(self) -> None:
         """Let go of all arrays, also of what `forward` put aside, once the node has been visited.

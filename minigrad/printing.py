@@ -90,13 +90,13 @@ def _notes(x: Any, array: np.ndarray, options: Options) -> list[str]:
     if array.size:
         usual += [dtypes.int64, dtypes.bool_]  # these show in the values
     if x.device != "cpu":
-        notes.append(f"device='{x.device}'")
+        notes.append(f"device='{'cuda:0' if x.device == 'cuda' else x.device}'")
     if not options.edgeitems if array.size else array.ndim != 1:
         notes.append(f"size={tuple(array.shape)}")
     if dtype not in usual:
         notes.append(f"dtype={dtype}")
     if x.grad_fn is not None:
-        notes.append(f"grad_fn=<{type(x.grad_fn).__name__}>")
+        notes.append(f"grad_fn={repr(x.grad_fn).partition(' ')[0]}>")
     elif x.requires_grad:
         notes.append("requires_grad=True")
     return notes

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import backend as backends
-from .dtypes import DTYPES, Size, dtype
+from . import dtypes
+from .dtypes import DTYPES, Size
 from .modes import recording
 
 
@@ -37,6 +38,7 @@ class Tensor:
     # `ndarray * tensor` comes to our __rmul__ instead of making an object array
     __array_priority__ = 1000
     hooks: dict | None = None  # of a leaf: functions of its gradient
+    retained = False  # whether a computed tensor keeps its gradient
     after_hooks: dict | None = None  # functions of the leaf once its gradient has been added
 
     def __init__(self, *content: Any, device: Any = None):
@@ -57,7 +59,7 @@ class Tensor:
         return Size(self.array.shape)
 
     @property
-    def dtype(self) -> dtype:
+    def dtype(self) -> dtypes.dtype:
         return DTYPES[self.array.dtype]
 
     @property
@@ -199,41 +201,10 @@ class Tensor:
     def tolist(self) -> Any:
         return self.to_numpy().tolist()
 
-    def __bool__(self) -> bool:
-        if self.array.size != 1:
-            raise RuntimeError(
-                f"truth value of a tensor of shape {tuple(self.shape)} is ambiguous: "
-                "use .any() or .all()"
-            )
-        return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iub":
-            raise TypeError(
-                f"only an integer tensor of one element can be an index, this one is {self.dtype}"
-            )
-        return int(self.item())
-
-    def __len__(self) -> int:
-        if not self.array.ndim:
-            raise TypeError("len() of a 0-d tensor")
-        return self.array.shape[0]
-
     __hash__ = object.__hash__  # == is elementwise, so a Tensor is a dictionary key by identity
 
     def __repr__(self) -> str:
         return printing.format_tensor(self)
-
-    def __format__(self, spec: str) -> str:
-        if self.array.ndim == 0 or (spec and self.array.size == 1):
-            return format(self.item(), spec)
-        return object.__format__(self, spec)
 
 
 def _fill(x: Tensor, array: Any, creator: tuple | None, version: list | None) -> None:

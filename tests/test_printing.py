@@ -48,7 +48,7 @@ def test_history():
     x = mg.ones(2, requires_grad=True)
     assert printing.format_tensor(x) == "tensor([1., 1.], requires_grad=True)"
     y = x + 1
-    assert printing.format_tensor(y) == f"tensor([2., 2.], grad_fn=<{type(y.grad_fn).__name__}>)"
+    assert printing.format_tensor(y) == "tensor([2., 2.], grad_fn=<AddBackward0>)"
     text = printing.format_tensor(nn.Parameter(mg.ones(1)))
     assert text == "Parameter containing:\ntensor([1.], requires_grad=True)"
 

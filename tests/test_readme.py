@@ -5,15 +5,18 @@ import io
 import re
 from pathlib import Path
 
+import pytest
 from train_seq2seq import arguments
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_example_prints_what_the_readme_says():
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    (shown,) = re.findall(r"prints\n\n```text\n(.*?)```", README, re.S)
+EXAMPLES = re.findall(r"```python\n(.*?)```(?:\n\nprints\n\n```text\n(.*?)```)?", README, re.S)
+
+
+@pytest.mark.parametrize("code, shown", EXAMPLES)
+def test_an_example_prints_what_the_readme_says(code, shown):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "README.md", "exec"), {})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from functools import wraps
+from typing import Any, Callable
 
 from ..engine import as_tensor
-from ..modes import no_grad
+from ..modes import is_recording, no_grad
 from ..op import Op
+from ..ops.writing import check_writable, move, overwrite
 from ..tensor import Tensor, wrap
 
 
@@ -60,6 +63,12 @@ class Function:
     `forward` takes no `ctx`. For rules on raw arrays see `minigrad.Op`.
     """
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            f"{type(self).__name__} is not called: write {type(self).__name__}.apply(...), with "
+            "static methods forward(ctx, ...) and backward(ctx, ...)"
+        )
+
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("a Function needs a static method forward(ctx, ...)")
@@ -71,8 +80,13 @@ class Function:
     setup_context: Any = None
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
         ctx = FunctionCtx()
+        if kwargs:
+            first = (ctx,) if cls.setup_context is None else ()
+            bound = inspect.signature(cls.forward).bind(*first, *args, **kwargs)
+            bound.apply_defaults()
+            args = bound.args[len(first) :]
         tensors = [x for x in args if isinstance(x, Tensor)]
         ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
         with no_grad():
@@ -83,10 +97,18 @@ class Function:
                 cls.setup_context(ctx, args, result)
         several = isinstance(result, (tuple, list))
         outs = tuple(result) if several else (result,)
-        node = _FunctionNode(function=cls, ctx=ctx, args=args)
+        node = _FunctionNode(
+            function=cls,
+            ctx=ctx,
+            is_tensor=[isinstance(x, Tensor) for x in args],
+            shapes=[x.array.shape for x in tensors],
+            is_output=[isinstance(y, Tensor) for y in outs],
+        )
         arrays = tuple([y.array for y in outs if isinstance(y, Tensor)])
         made = node.over(tensors, arrays)
-        made = iter(made if isinstance(made, tuple) else (made,))
+        made = made if isinstance(made, tuple) else (made,)
+        on_tape = any(y.creator for y in made)
+        made = iter(made)
         results: list[Any] = []
         for y in outs:
             if not isinstance(y, Tensor):
@@ -95,16 +117,29 @@ class Function:
             new = next(made)
             if any(y is c for c in ctx._constant):
                 new = wrap(y.array)
+            new.version = y.version
             if any(y is d for d in ctx._dirty):
-                y.creator, y.tracked, new = new.creator, new.tracked, y
-                y.changed()
+                new = _changed(y, new)
             results.append(new)
-        if node.recorded:
-            node.keep(ctx._saved, tensors, outs)
+        if on_tape:
+            node.keep(ctx._saved, outs)
         else:
             ctx.saved_tensors = ctx._saved
         ctx._saved = ctx._constant = ctx._dirty = ()  # outputs among them would be a cycle
         return tuple(results) if several else results[0]
+
+
+def _changed(x: Tensor, new: Tensor) -> Tensor:
+    """x, whose memory `forward` has changed, in the place of the output `new`."""
+    if is_recording() and new.creator:
+        check_writable(x)
+        if x.base is not None:
+            overwrite(x, x.array[...], new)
+        else:
+            move(x, new.creator)
+    else:
+        x.changed()
+    return x
 
 
 class _FunctionNode(Op):
@@ -128,6 +163,8 @@ class _FunctionNode(Op):
             None if none and not ctx._materialize else as_tensor(g)
             for g, none in zip(gs, self.unused)
         ]
+        given = iter(gs)
+        gs = [next(given) if tensor else None for tensor in self.is_output]
         ctx.saved_tensors = tuple([self.saved(*item) for item in self.kept])
         results = self.function.backward(ctx, *gs)
         del ctx.saved_tensors
@@ -140,12 +177,24 @@ class _FunctionNode(Op):
                 f"{len(self.is_tensor)} arguments of forward"
             )
         results = [g for g, tensor in zip(results, self.is_tensor) if tensor]
+        for i, (g, shape) in enumerate(zip(results, self.shapes)):
+            if g is None:
+                continue
+            if not isinstance(g, Tensor):
+                raise TypeError(
+                    f"{self.name()}.backward returned a {type(g).__name__} as gradient {i}: expected "
+                    "a Tensor or None"
+                )
+            tail = g.array.shape[max(g.array.ndim - len(shape), 0) :]
+            if len(tail) != len(shape) or any(n not in (1, m) for n, m in zip(shape, tail)):
+                raise RuntimeError(
+                    f"{self.name()}.backward returned gradient {i} with shape {tuple(g.shape)} for an "
+                    f"input of shape {shape}"
+                )
         return [g if g is None or recorded else g.array for g in results]
 
-    def keep(self, saved, tensors, outs) -> None:
+    def keep(self, saved, outs) -> None:
         """Hold what `save_for_backward` was given without holding an output."""
-        self.is_tensor = [isinstance(x, Tensor) for x in self.args]
-        self.args = None
         self.kept = []
         for x in saved:
             place = next((i for i, y in enumerate(outs) if y is x), None)
@@ -165,5 +214,40 @@ class _FunctionNode(Op):
         self.unused = [g is None for g in gs]
         return super().pull(gs, create_graph)
 
+    def release(self):
+        function = self.function
+        super().release()
+        self.function = function
+
     def name(self):
         return f"{self.function.__name__}Backward"
+
+
+class _Once(Function):
+    @staticmethod
+    def forward(ctx, count, *tensors):
+        return tensors[:count]
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        raise RuntimeError("a second derivative through a backward marked once_differentiable")
+
+
+def once_differentiable(backward: Callable) -> Callable:
+    """Decorator of a `backward` that does not compute with differentiable functions: it runs
+    unrecorded, and a second derivative through it raises RuntimeError.
+    """
+
+    @wraps(backward)
+    def unrecorded(ctx: Any, *grads: Any) -> Any:
+        with no_grad():
+            results = backward(ctx, *grads)
+        if not is_recording():
+            return results
+        results = results if isinstance(results, tuple) else (results,)
+        made = [g for g in results if isinstance(g, Tensor)]
+        # on the tape they stand behind all that they were made of
+        made = iter(_Once.apply(len(made), *made, *ctx.saved_tensors, *grads))
+        return tuple([next(made) if isinstance(g, Tensor) else g for g in results])
+
+    return unrecorded

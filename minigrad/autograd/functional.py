@@ -45,6 +45,13 @@ def _outputs(func: Callable, xs: tuple) -> tuple[Any, tuple]:
     return made, ys
 
 
+def _number(y: Any) -> Tensor:
+    if not isinstance(y, Tensor) or y.numel() != 1:
+        what = f"shape {tuple(y.shape)}" if isinstance(y, Tensor) else f"type {type(y).__name__}"
+        raise RuntimeError(f"second derivatives are of a function to one element, not to {what}")
+    return y
+
+
 def _done(values: Any, create_graph: bool) -> Any:
     if create_graph:
         return values
@@ -136,9 +143,7 @@ def hessian(
     """The second derivatives of a function of one number, of shape (*input, *input)."""
 
     def gradient(*xs: Tensor) -> Any:
-        y = func(*xs)
-        if not isinstance(y, Tensor) or y.numel() != 1:
-            raise RuntimeError("hessian needs a function that returns a Tensor of one element")
+        y = _number(func(*xs))
         gs = _grad((y.reshape(()),), xs, (ops.ones_like(y.reshape(())),), True, strict)
         return _like(inputs, gs)
 
@@ -181,9 +186,9 @@ def hvp(
     with enable_grad():
         xs = _leaves(inputs, create_graph)
         vs = _vectors(v, xs, "input")
-        y = func(*xs)
+        y = _number(func(*xs))
         gs = _grad((y,), xs, (ops.ones_like(y),), True, strict)
-        products = _like(inputs, _grad(gs, xs, vs, create_graph, False))
+        products = _like(inputs, _grad(gs, xs, vs, create_graph, strict))
     return _done(y, create_graph), _done(products, create_graph)
 
 

@@ -31,6 +31,8 @@ def grad(
     Raises RuntimeError for an output or input outside every graph, for an output that is no scalar
     and has no `grad_outputs`, and for an input that is not used.
     """
+    if materialize_grads and allow_unused is False:
+        raise ValueError("materialize_grads=True gives zeros where allow_unused=False would raise")
     if is_grads_batched:
         batch = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
         rows = [
@@ -96,7 +98,7 @@ def backward(
         targets = [owner for owner, _ in grads.table if isinstance(owner, Tensor)]
     with recording(create_graph):
         for x in targets:
-            if x.slot not in grads.table:
+            if x.slot not in grads.table or x.retains_grad:  # whose .grad the walk has set
                 continue
             new = as_tensor(grads.own(x.slot))
             if x.grad is None:
@@ -105,9 +107,9 @@ def backward(
                 x.grad = x.grad + new
             else:
                 x.grad.add_(new)
-    for x in targets:
-        for hook in list((x.after_hooks or {}).values()):
-            hook(x)
+        for x in targets:
+            for hook in list((x.after_hooks or {}).values()):
+                hook(x)
 
 
 def _walk(outputs, given, targets, create_graph, retain_graph) -> Gradients:

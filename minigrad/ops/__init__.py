@@ -2,6 +2,8 @@
 arrays.
 """
 
+from types import ModuleType as _ModuleType
+
 # PyTorch's names shadow built-ins here; reduce.py, which needs those, writes sum_, max_, ...
 from .convert import cast, clone, to_device
 from .activations import (
@@ -440,5 +442,4 @@ from .transcendental import (
 from .writing import copy_, fill_, region_of, zero_
 
 # the functions, not the files that they are in
-__all__ = [name for name, value in vars().items() if callable(value) and name[0] != "_"]
-__all__ += ["default_generator", "return_types"]
+__all__ = [n for n, value in vars().items() if n[0] != "_" and not isinstance(value, _ModuleType)]

@@ -67,7 +67,9 @@ class Mul(Op):
 
 
 class Div(Op):
-    """y = a / b,  dy/da = 1 / b,  dy/db = -y / b"""
+    """y = a / b,  dy/da = 1 / b,  dy/db = -a / b²"""
+
+    needed_by = (1,), (0, 1)
 
     def forward(self, a, b):
         p, q = pair(a, b)
@@ -75,9 +77,9 @@ class Div(Op):
             p, q = [floating(x) if is_array(x) else x for x in (a, b)]
         return p / q
 
-    def backward(self, g, y, _a, b):
+    def backward(self, g, _y, a, b):
         over_b = g / b
-        return over_b, (-over_b * y if self.needs[1] else None)
+        return over_b, (-over_b * (a / b) if self.needs[1] else None)
 
 
 class Neg(Op):
@@ -116,7 +118,7 @@ class Square(Op):
 
 
 class Pow(Op):
-    """y = aᵇ,  dy/da = b aᵇ⁻¹ (0 for b = 0),  dy/db = y ln a (0 for a = 0, b ≥ 0)"""
+    """y = aᵇ,  dy/da = b aᵇ⁻¹ (0 for b = 0),  dy/db = aᵇ ln a (0 for a = 0, b ≥ 0)"""
 
     def forward(self, a, b):
         p, q = pair(a, b)
@@ -135,12 +137,12 @@ class Pow(Op):
         y = a ** xp.maximum(b, 0)
         return xp.where(b < 0, inverse.astype(y.dtype), y)
 
-    def backward(self, g, y, a, b):
+    def backward(self, g, _y, a, b):
         da = db = None
         if self.needs[0]:
             da = g * b * a ** lowered(b)
         if self.needs[1]:
-            db = g * (y * log_or_zero(a, b))
+            db = g * (Pow()(a, b) * log_or_zero(a, b))
         return da, db
 
 

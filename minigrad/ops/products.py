@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import module_of
 from ..op import Op
+from ..tensor import Tensor
 from . import elementwise as ew
 from .names import data_of, flat, numpy_names, several
 from .reduce import norm, sum_, sum_to
@@ -20,7 +21,6 @@ from .shape import (
     permute,
     reshape,
     squeeze,
-    transpose,
     unsqueeze,
 )
 from .tiling import diagonal, roll
@@ -39,10 +39,13 @@ class Matmul(Op):
     def backward(self, g, _y, a, b):
         da = db = None
         if self.needs[0]:
-            da = sum_to_shape(matmul(g, transpose(b, -2, -1)), self.shapes[0])
+            da = sum_to_shape(self.times(g, b.swapaxes(-2, -1)), self.shapes[0])
         if self.needs[1]:
-            db = sum_to_shape(matmul(transpose(a, -2, -1), g), self.shapes[1])
+            db = sum_to_shape(self.times(a.swapaxes(-2, -1), g), self.shapes[1])
         return da, db
+
+    def times(self, a, b):
+        return Matmul()(a, b) if isinstance(a, Tensor) else product(self.xp, a, b)
 
 
 def product(xp, a, b):

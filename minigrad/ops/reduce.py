@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backend import module_of
 from ..op import Op
+from ..tensor import Tensor
 from . import elementwise as ew
 from .convert import cast
 from .names import data_of, numpy_names, return_types, several
@@ -257,14 +258,21 @@ class SumTo(Op):
 
     def forward(self, x):
         self.origin = x.shape
-        extra = x.ndim - len(self.shape)
-        dims = tuple(range(extra)) + tuple(
-            i + extra for i, n in enumerate(self.shape) if n == 1 and x.shape[i + extra] != 1
-        )
-        return x.sum(axis=dims).reshape(self.shape)
+        return summed_to(x, self.shape)
 
     def backward(self, g, _y, _x):
-        return expand(g, self.origin)
+        lead = len(self.shape) - len(self.origin)
+        return expand(g if lead <= 0 else reshape(g, self.shape[lead:]), self.origin)
+
+
+def summed_to(x, shape):
+    extra = x.ndim - len(shape)
+    if extra < 0:  # a value with leading sizes of 1 was written into fewer dimensions
+        x, extra = x.reshape((1,) * -extra + x.shape), 0
+    if not extra or 1 in shape:
+        ones = [i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1]
+        return x.sum(axis=(*range(extra), *ones)).reshape(shape)
+    return x.sum(axis=0 if extra == 1 else tuple(range(extra)))
 
 
 # sums and means
@@ -488,4 +496,5 @@ def softmin(input, dim, dtype=None):
 
 
 def sum_to(x, shape):
-    return SumTo(shape=tuple(shape))(x)
+    """x, which was broadcast from `shape`, summed down to it again."""
+    return SumTo(shape=tuple(shape))(x) if isinstance(x, Tensor) else summed_to(x, tuple(shape))

@@ -12,7 +12,7 @@ from ..modes import enable_grad, is_recording
 from ..op import Op, last_number
 from ..tensor import Tensor
 
-_STRUCTURE = frozenset("number slots needs metas hooks retained watch recompute".split())
+_STRUCTURE = frozenset("number slots needs metas hooks retained watch recompute function".split())
 
 
 def checkpoint(
@@ -30,7 +30,8 @@ def checkpoint(
     `use_reentrant`, which chooses between two ways in PyTorch, makes no difference. The second call
     draws the same random numbers from the default generator, unless `preserve_rng_state` is False.
 
-    Raises RuntimeError in the backward pass if the second call does not do the same ops.
+    Raises RuntimeError in the backward pass if the second call does not do the same ops, or if what the
+    function uses was changed in place in between.
     """
     if not is_recording():
         return function(*args, **kwargs)
@@ -40,10 +41,9 @@ def checkpoint(
     outputs = function(*args, **kwargs)
     nodes = _nodes_since(outputs, before)
     segment = _Segment(function, args, kwargs, state, nodes)
-    for op in nodes:
-        if op.recompute is None:  # else it is in a segment inside this one
-            op.__dict__ = {k: v for k, v in vars(op).items() if k in _STRUCTURE}
-            op.recompute = segment
+    for op in nodes:  # those of a checkpoint inside this one too: it is made again with the rest
+        op.__dict__ = {k: v for k, v in vars(op).items() if k in _STRUCTURE}
+        op.recompute = segment
     return outputs
 
 
@@ -51,10 +51,23 @@ class _Segment:
     """A call that can be repeated, and the nodes whose arrays it brings back."""
 
     def __init__(self, function: Callable, args: tuple, kwargs: dict, state: Any, nodes: list):
-        self.function, self.args, self.kwargs, self.state = function, args, kwargs, state
+        self.function, self.state = function, state
+        # cut off, so that a checkpoint inside another does not hold the graph of the second call
+        self.args = [_cut(x) for x in args]
+        self.kwargs = {name: _cut(x) for name, x in kwargs.items()}
         self.nodes = [weakref.ref(op) for op in nodes]  # they hold the segment
+        self.work = _work(nodes)
+        counters = _counters(nodes) + [
+            x.version for x in [*args, *kwargs.values()] if isinstance(x, Tensor)
+        ]
+        self.guards = [(version, version[0]) for version in counters]
 
     def __call__(self) -> None:
+        if any(version[0] != value for version, value in self.guards):
+            raise RuntimeError(
+                "checkpoint cannot repeat its function: an argument or a parameter that it uses was "
+                "changed in place since; change a copy (.clone()), or call backward() before"
+            )
         generator = ops.default_generator.host.bit_generator
         now = generator.state
         if self.state is not None:
@@ -62,23 +75,44 @@ class _Segment:
         try:
             with enable_grad():
                 before = last_number()
-                args = [_cut(x) for x in self.args]
-                kwargs = {name: _cut(x) for name, x in self.kwargs.items()}
-                again = _nodes_since(self.function(*args, **kwargs), before)
+                again = _nodes_since(self.function(*self.args, **self.kwargs), before)
         finally:
             if self.state is not None:
                 generator.state = now
-        if [op().name() for op in self.nodes if op()] != [op.name() for op in again]:
+        if _work(again) != self.work:
             raise RuntimeError(
                 "checkpoint: the second call of the function did not do the same operations as the "
                 "first; it must depend on its arguments alone"
             )
-        for old, new in zip(self.nodes, again):
-            op = old()
+        inner = {new.recompute for new in again} - {None}
+        old = {new: ref for ref, new in zip(self.nodes, again)}
+        for segment in inner:  # a checkpoint inside this one now belongs to the nodes of the tape
+            segment.nodes = [old.get(ref(), ref) for ref in segment.nodes]
+        for new, ref in old.items():
+            op = ref()
+            if op is None:  # of an output that nobody kept
+                continue
             for name, value in vars(new).items():
                 if name not in _STRUCTURE:
                     setattr(op, name, value)
-            op.recompute = None
+            op.recompute = new.recompute
+
+
+def _counters(nodes: list) -> list:
+    """The version counters of what the nodes read and did not make."""
+    mine, found = set(nodes), {}
+    for op in nodes:
+        cells = [s[0].version for s in op.slots if s is not None and isinstance(s[0], Tensor)]
+        for version, _, kind, i in vars(op).get("guards", ()):
+            if kind == "input" and (op.slots[i] is None or op.slots[i][0] not in mine):
+                cells.append(version)
+        found.update((id(version), version) for version in cells)
+    return list(found.values())
+
+
+def _work(nodes: list) -> list:
+    """What the nodes do and make, to tell whether a second call did the same."""
+    return [(op.name(), op.metas) for op in nodes]
 
 
 def _cut(x: Any) -> Any:

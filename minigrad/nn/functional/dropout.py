@@ -7,7 +7,6 @@ import warnings
 
 from ...ops.random import Generator, rand
 from ...tensor import Tensor
-from .activation import written
 
 
 def check_probability(p: float) -> None:
@@ -40,7 +39,7 @@ def _dropped(
     x: Tensor, shape: tuple, p: float, inplace: bool, generator: Generator | None = None
 ) -> Tensor:
     factor = 0.0 if p == 1 else _kept(shape, p, x, generator) * (1 / (1 - p))
-    return written(x, x * factor, inplace)
+    return x.mul_(factor) if inplace else x * factor
 
 
 def _of_features(
@@ -95,8 +94,9 @@ def _alpha(x: Tensor, shape: tuple, p: float, training: bool, inplace: bool) -> 
     if not training or p == 0:
         return x
     if p == 1:
-        return written(x, x * 0.0, inplace)
+        return x.mul_(0.0) if inplace else x * 0.0
     low = -1.7580993408473766  # what selu tends to for x -> -∞
     scale = 1 / math.sqrt((1 - p) * (1 + p * low * low))
     kept = _kept(shape, p, x, None)
-    return written(x, (x * kept + low * (1 - kept)) * scale - scale * p * low, inplace)
+    factor, shift = kept * scale, ((1 - kept) - p) * (low * scale)
+    return x.mul_(factor).add_(shift) if inplace else x * factor + shift
