@@ -1,4 +1,4 @@
-"""PyTorch's addresses of what lives elsewhere here, so that `import minigrad.backends.cudnn as cudnn`
+"""PyTorch's addresses of what lives elsewhere here: so `import minigrad.backends.cudnn as cudnn`
 and `minigrad.autograd.detect_anomaly` are found.
 """
 

@@ -1,5 +1,5 @@
-"""The switches of PyTorch's libraries that programs set: here there is one way of computing, which is
-deterministic, so they are remembered and change nothing.
+"""The switches of PyTorch's libraries that programs set: here there is one way of computing, which
+is deterministic, so they are remembered and change nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import Any, Iterator
 
 
 class _Library(SimpleNamespace):
-    """One library's switches; setting one that it does not have gives a warning, so a typo is seen."""
+    """One library's switches; setting another name gives a warning, so a typo is seen."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in vars(self):
-            warnings.warn(f"no such switch: {name}; there are {', '.join(vars(self))}", stacklevel=2)
+            warnings.warn(
+                f"no such switch: {name}; there are {', '.join(vars(self))}", stacklevel=2
+            )
         super().__setattr__(name, value)
 
     @contextmanager

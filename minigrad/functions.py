@@ -10,7 +10,7 @@ from typing import Any
 from . import fused
 from .nn import functional as F
 from .nn import recurrent
-from .nn.functional import (
+from .nn.functional import (  # noqa: F401
     adaptive_avg_pool1d,
     avg_pool1d,
     bilinear,
@@ -24,21 +24,21 @@ from .nn.functional import (
 )
 from .nn.module import Module
 from .nn.utils.rnn import PackedSequence
-from .nn.utils.weight_norm import norm_except_dim
+from .nn.utils.weight_norm import norm_except_dim as _norm_except_dim
 from .tensor import Tensor
 
 REDUCTIONS = {0: "none", 1: "mean", 2: "sum"}
 
 
 def _by_number(function: Any, *names: str) -> Any:
-    """A loss of nn.functional with the arguments `names` in order, of which `reduction` is a number or
-    a word.
+    """A loss of nn.functional with the arguments `names` in order, of which `reduction` is a number
+    or a word. Left out it is "none", as in PyTorch, not "mean" as in nn.functional.
     """
 
     @wraps(function)
     def loss(*args: Any, **kwargs: Any) -> Tensor:
         given = {**dict(zip(names, args)), **kwargs}
-        reduction = given.pop("reduction", 1)
+        reduction = given.pop("reduction", 0)
         return function(**given, reduction=REDUCTIONS.get(reduction, reduction))
 
     return loss
@@ -158,6 +158,13 @@ def max_pool1d(
 
 max_pool1d_with_indices = F.max_pool1d_with_indices
 adaptive_max_pool1d = F.adaptive_max_pool1d_with_indices
+
+
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The Euclidean norm over all dimensions but `dim`."""
+    if pow != 2:
+        raise NotImplementedError(f"norm_except_dim with pow={pow}: only 2, the Euclidean norm")
+    return _norm_except_dim(v, dim)
 
 
 # recurrent layers without a module

@@ -1,4 +1,4 @@
-"""The memory behind a Tensor, as PyTorch's storages show it."""
+"""The memory behind a Tensor, as PyTorch's storages and properties show it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from . import ops
 from .backend import backend_of, to_numpy
-from .dtypes import device, dtype, of, uint8
+from .dtypes import dtype, of, uint8
 from .methods import method
 from .ops.birth import strided
-from .ops.strided import owner
+from .ops.views import owner
 from .tensor import Tensor
 
 
@@ -21,7 +21,7 @@ class UntypedStorage:
         self.dtype = uint8
 
     @property
-    def device(self) -> device:
+    def device(self) -> str:
         return backend_of(self.memory).device
 
     @property
@@ -119,3 +119,19 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
     """Another tensor's size; the elements stay in order, new ones are 0."""
     return self.resize_(*the_template.shape)
+
+
+@method
+@property
+def H(self: Tensor) -> Tensor:
+    """A matrix transposed."""
+    if self.array.ndim not in (0, 2):
+        raise RuntimeError(f"H of {self.array.ndim} dimensions: of 2-D matrices only, see mH")
+    return ops.t(self)
+
+
+@method
+@property
+def mH(self: Tensor) -> Tensor:
+    """The last two dimensions exchanged."""
+    return ops.adjoint(self)

@@ -129,8 +129,7 @@ for _function in (is_coalesced, is_nonzero, is_signed, angle, polygamma, resize)
     setattr(Tensor, _function.__name__, _function)
 for _name in "conj conj_physical conj_physical_ resolve_conj resolve_neg to_dense".split():
     setattr(Tensor, _name, real)
-for _name in """sparse sparse_csr quantized mkldnn meta mps xpu xla ipu mtia maia vulkan
-    nested""".split():
+for _name in "sparse sparse_csr quantized mkldnn meta mps xpu xla ipu mtia vulkan nested".split():
     setattr(Tensor, f"is_{_name}", False)
 Tensor.polygamma_ = in_place(polygamma)
 Tensor.is_cpu = property(lambda self: not self.is_cuda)

@@ -9,7 +9,9 @@ from typing import Any
 from .tensor import Tensor
 
 COMPLEX = "complex numbers are not supported: keep the real and the imaginary part in two tensors"
-SPARSE = "there are no sparse tensors: index_add, scatter_add and embedding cover most of their uses"
+SPARSE = (
+    "there are no sparse tensors: index_add, scatter_add and embedding cover most of their uses"
+)
 QUANTISED = "there are no quantised tensors: use float16"
 COMPILER = (
     "there is no compiler and no graph export: models run as they are written; "
@@ -32,7 +34,7 @@ OTHER_DEVICES = "the devices are 'cpu' and 'cuda'"
 # names of `minigrad`
 NAMES = {
     COMPLEX: """complex32 complex64 complex128 chalf cfloat cdouble polar view_as_real
-        view_as_complex imag resolve_neg""",
+        view_as_complex imag""",
     SPARSE: """sparse_coo sparse_csr sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor
         sparse_bsr_tensor sparse_compressed_tensor smm sspaddmm hspmm spmm dsmm saddmm""",
     QUANTISED: "qint8 quint8 qint32 quantize_per_tensor quantize_per_channel dequantize",

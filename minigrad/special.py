@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from . import ops
-from .ops import (
+from .ops import (  # noqa: F401
     digamma,
     erf,
     erfc,

@@ -69,7 +69,7 @@ def is_deterministic_algorithms_warn_only_enabled() -> bool:
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
-    """0, 1, 2 or "default", "warn", "error": what `use_deterministic_algorithms` says in two words."""
+    """0, 1, 2 or "default", "warn", "error": another form of `use_deterministic_algorithms`."""
     modes = ("default", "warn", "error")
     mode = modes.index(debug_mode) if debug_mode in modes else debug_mode
     if mode not in (0, 1, 2):
@@ -84,7 +84,11 @@ def get_deterministic_debug_mode() -> int:
 def set_float32_matmul_precision(precision: str) -> None:
     """Products are computed in the full precision of their dtype; the wish is remembered."""
     if precision not in ("highest", "high", "medium"):
-        raise RuntimeError(f"precision {precision!r}: expected 'highest', 'high' or 'medium'")
+        warnings.warn(
+            f"precision {precision!r} is not known: expected 'highest', 'high' or 'medium'",
+            stacklevel=2,
+        )
+        return
     _wishes["precision"] = precision
 
 

@@ -241,6 +241,12 @@ class StrictBackend(mg.Backend):
         self.downloads += 1
         return array._memory.copy()
 
+    def address(self, array):
+        return array._memory.__array_interface__["data"][0]
+
+    def strided(self, flat, shape, strides, offset):
+        return StrictArray(np.ndarray(shape, flat.dtype, flat._memory, offset, strides))
+
 
 STRICT = StrictBackend()
 mg.register_backend(STRICT)

@@ -99,7 +99,7 @@ def get_device_name(device: Any = None) -> str:
 
 
 def set_device(device: Any) -> None:
-    """Make a GPU the one that "cuda" means: a process uses one. A negative number changes nothing."""
+    """Make a GPU the one that "cuda" means; a process uses one. -1 changes nothing."""
     if not isinstance(device, int) or device >= 0:
         _cupy(device)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import amp
-from ..amp import is_autocast_enabled
+from ..amp import is_autocast_enabled  # noqa: F401
 
 
 class autocast(amp.autocast):

@@ -41,7 +41,9 @@ class Binomial(Distribution):
             self.probs, self.total_count = broadcast_all(probs, total_count)
         else:
             self.logits, self.total_count = broadcast_all(logits, total_count)
-        self.total_count = self.total_count.to(dtype=(self.logits if probs is None else self.probs).dtype)
+        self.total_count = self.total_count.to(
+            dtype=(self.logits if probs is None else self.probs).dtype
+        )
         super().__init__(self.total_count.shape, validate_args=validate_args)
 
     @lazy_property

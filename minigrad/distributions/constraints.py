@@ -54,18 +54,19 @@ simplex = Constraint(
 )
 nonnegative = Constraint("nonnegative", lambda x: x >= 0)
 nonnegative_integer = Constraint("nonnegative_integer", lambda x: (x >= 0) & ops.eq(x % 1, 0))
-one_hot = Constraint(
-    "one_hot", lambda x: ops.all(boolean.check(x), -1) & ops.eq(ops.sum(x, -1), 1)
-)
+one_hot = Constraint("one_hot", lambda x: ops.all(boolean.check(x), -1) & ops.eq(ops.sum(x, -1), 1))
 lower_cholesky = Constraint(
     "lower_cholesky",
-    lambda x: ops.all(ops.all(ops.eq(ops.tril(x), x), -1), -1)
-    & ops.all(ops.diagonal(x, 0, -2, -1) > 0, -1),
+    lambda x: (
+        ops.all(ops.all(ops.eq(ops.tril(x), x), -1), -1)
+        & ops.all(ops.diagonal(x, 0, -2, -1) > 0, -1)
+    ),
 )
 positive_definite = Constraint(
     "positive_definite",
-    lambda x: ops.all(eigvalsh(x) > 0, -1)
-    & ops.all(ops.all(ops.isclose(x, x.mT, atol=1e-6), -1), -1),
+    lambda x: (
+        ops.all(eigvalsh(x) > 0, -1) & ops.all(ops.all(ops.isclose(x, x.mT, atol=1e-6), -1), -1)
+    ),
 )
 
 

@@ -43,12 +43,7 @@ class Gamma(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)
         a = self.concentration
-        return (
-            ops.xlogy(a, self.rate)
-            + ops.xlogy(a - 1, value)
-            - self.rate * value
-            - ops.lgamma(a)
-        )
+        return ops.xlogy(a, self.rate) + ops.xlogy(a - 1, value) - self.rate * value - ops.lgamma(a)
 
     def entropy(self) -> Tensor:
         a = self.concentration

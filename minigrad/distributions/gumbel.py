@@ -16,7 +16,7 @@ EULER = 0.57721566490153286  # the derivative of -Γ at 1
 
 
 class Gumbel(Distribution):
-    """The distribution of the largest of many: the density e^(-z - e^-z) / scale, z = (x - loc) / scale."""
+    """The largest of many numbers: the density e^(-z - e^-z) / scale with z = (x - loc) / scale."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
     support = constraints.real

@@ -9,7 +9,7 @@ from .distribution import Distribution
 
 
 class MixtureSameFamily(Distribution):
-    """One of the components, the last dimension of a distribution's batch, chosen by a Categorical."""
+    """Components, the last dimension of a distribution's batch, each chosen by a Categorical."""
 
     def __init__(
         self,

@@ -91,7 +91,9 @@ class MultivariateNormal(Distribution):
         self._validate_sample(value)
         half = self._log_det(self.scale_tril)
         D = self._event_shape[0]
-        return -0.5 * (D * math.log(2 * math.pi) + _squares(self.scale_tril, value - self.loc)) - half
+        return (
+            -0.5 * (D * math.log(2 * math.pi) + _squares(self.scale_tril, value - self.loc)) - half
+        )
 
     @staticmethod
     def _log_det(L: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from .utils import (
 
 
 class NegativeBinomial(Distribution):
-    """How many trials succeed, each with the probability `probs`, before `total_count` have failed."""
+    """How many trials succeed, with the probability `probs`, before `total_count` have failed."""
 
     arg_constraints = {
         "total_count": constraints.greater_than_eq(0),

@@ -23,10 +23,10 @@ class ASMoutput(NamedTuple):
 class AdaptiveLogSoftmaxWithLoss(Module):
     """Adaptive softmax (Grave et al. 2017), for class numbers sorted from frequent to rare.
 
-    The head tells the classes below `cutoffs[0]` apart and names a cluster for the others; cluster i
-    has the classes from cutoffs[i] to cutoffs[i + 1] and sees the input in
-    in_features / div_value ** (i + 1) dimensions. The call takes an input (N, in_features) or
-    (in_features,) and class numbers (N,) or (); it returns their log-probabilities and the mean loss.
+    The head tells the classes below `cutoffs[0]` apart and names a cluster for the others; cluster
+    i has the classes from cutoffs[i] to cutoffs[i + 1] and sees the input in in_features /
+    div_value ** (i + 1) dimensions. The call takes an input (N, in_features) or (in_features,) and
+    class numbers (N,) or (); it returns their log-probabilities and the mean loss.
     """
 
     def __init__(
@@ -122,8 +122,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return ops.cat(parts, 1)
 
     def predict(self, input: Tensor) -> Tensor:
-        """The most probable class of each input: what `log_prob(input).argmax(1)` gives, faster where
-        no cluster is the head's choice.
+        """The most probable class of each input: what `log_prob(input).argmax(1)` gives, faster
+        where no cluster is the head's choice.
         """
         best = ops.argmax(self.head(input), 1)
         if bool((best < self.shortlist_size).all()):

@@ -8,8 +8,8 @@ from .module import Module
 
 
 class DataParallel(Module):
-    """Calls the module, as PyTorch's does where there are not several GPUs; names in its state begin
-    with "module.".
+    """Calls the module, as PyTorch's does where there are not several GPUs; names in its state
+    begin with "module.".
     """
 
     def __init__(

@@ -364,7 +364,7 @@ from .statistics import (
     trapezoid,
     trapz,
 )
-from .strided import (
+from .views import (
     adjoint,
     as_strided,
     fill_diagonal_,

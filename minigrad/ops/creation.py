@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -153,14 +154,16 @@ def arange(*bounds: Any, start: Any = 0, end: Any = None, step: Any = 1, dtype: 
 
 
 @factory
-def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> np.ndarray:  # noqa: A001
+def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any) -> np.ndarray:
     """start, start + step, ... up to `end` and with it: `arange` is what PyTorch recommends."""
     warnings.warn("range is deprecated: use arange, whose end is excluded", stacklevel=3)
     if end is None:
         start, end = 0, start
     start, end, step = map(_number, (start, end, step))
     if not step or (end - start) * step < 0:
-        raise RuntimeError(f"range from {start} to {end} in steps of {step}: wrong sign, or no step")
+        raise RuntimeError(
+            f"range from {start} to {end} in steps of {step}: wrong sign, or no step"
+        )
     values = start + step * np.arange(int((end - start) / step) + 1)
     return values.astype(default_dtype() if dtype is None else dtype)
 

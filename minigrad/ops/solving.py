@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import module_of
+from ..backend import module_of, to_numpy
 from .factorize import (
     _square,
     cholesky,
@@ -30,8 +30,8 @@ from .tiling import flip
 def solve_triangular(
     A: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Any:
-    """X with A X = B (X A = B unless `left`), where only a triangle of A is read; its diagonal counts
-    as 1 with `unitriangular`.
+    """X with A X = B (X A = B unless `left`), where only a triangle of A is read; its diagonal
+    counts as 1 with `unitriangular`.
     """
     _square(A, "solve_triangular")
     if data_of(B).ndim < 2:
@@ -55,13 +55,13 @@ def triangular_solve(
 
 
 def _triangle(L, upper):
-    """L without what stands in the other triangle; as in PyTorch the gradient is that of a matrix."""
+    """L without what stands in the other triangle; as in PyTorch its gradient is a full matrix."""
     xp = module_of(data_of(L))
     return L - constant(xp.tril(data_of(L), -1) if upper else xp.triu(data_of(L), 1), L)
 
 
 def cholesky_solve(input: Any, input2: Any, upper: bool = False) -> Any:
-    """X with L Lᵀ X = B (Lᵀ L X = B for an `upper` triangle), where B is `input` and L `input2`."""
+    """X with L Lᵀ X = B (Lᵀ L X = B if `upper`), where B is `input` and L is `input2`."""
     _square(input2, "cholesky_solve")
     L = _triangle(input2, upper)
     first, second = (mT(L), L) if upper else (L, mT(L))
@@ -76,7 +76,7 @@ def cholesky_inverse(input: Any, upper: bool = False) -> Any:
 
 
 def _with_info(function: Any, name: str) -> Any:
-    """A factorisation beside a number that is 0 where it succeeded: here it always does, or raises."""
+    """A factorisation beside a number, 0 where it succeeded: here it does, or raises."""
 
     def call(A: Any, **options: Any) -> Any:
         options.pop("check_errors", None)
@@ -85,7 +85,9 @@ def _with_info(function: Any, name: str) -> Any:
         return getattr(return_types, name)(y, constant(zeros, A))
 
     call.__name__ = name
-    call.__doc__ = f"`{function.__name__}`, and 0 for each matrix; RuntimeError where there is none."
+    call.__doc__ = (
+        f"`{function.__name__}`, and 0 for each matrix; RuntimeError where there is none."
+    )
     return call
 
 
@@ -93,8 +95,8 @@ cholesky_ex, inv_ex = _with_info(cholesky, "cholesky_ex"), _with_info(inv, "inv_
 
 
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
-    """The X with the smallest ‖A X - B‖, and of those the smallest; with the squares of what remains,
-    the rank of A and, if the driver finds them, its singular values.
+    """The X with the smallest ‖A X - B‖, and of those the smallest; with the squares of what
+    remains, the rank of A and, if the driver finds them, its singular values.
     """
     a, b = data_of(A), data_of(B)
     if a.ndim < 2 or b.ndim < 1 or driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
@@ -122,7 +124,7 @@ def matrix_exp(A: Any) -> Any:
     _square(A, "matrix_exp")
     a = data_of(A)
     eye = constant(module_of(a).eye(a.shape[-1], dtype=a.dtype), A)
-    norm = float(abs(a).sum(axis=-1).max()) if a.size else 0.0
+    norm = float(to_numpy(abs(a).sum(axis=-1).max())) if a.size else 0.0
     small = 1.0 if a.dtype.itemsize == 8 else 3.0  # there 18 terms reach the last digit
     squarings = max(0, math.ceil(math.log2(norm / small))) if 0 < norm < math.inf else 0
     A = A * 0.5**squarings
@@ -135,7 +137,7 @@ def matrix_exp(A: Any) -> Any:
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """The powers x^(N - 1) ... x, 1 of each element as columns, the other way round if `increasing`."""
+    """The powers x^(N - 1), ... x, 1 of each element as columns, from 1 up if `increasing`."""
     if data_of(x).ndim != 1:
         raise RuntimeError(f"vander of {data_of(x).ndim} dimensions: expected one")
     y = increasing_powers(x, N)

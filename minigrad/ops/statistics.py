@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import module_of
-from ..op import raw
 from . import elementwise as ew
 from .choosing import clamp, where
 from .comparisons import gt
 from .convert import cast
-from .creation import arange
 from .from_data import as_tensor
 from .names import data_of, numpy_names, several
 from .products import matmul
 from .promotion import default_dtype
-from .reduce import mean, norm, sum_
+from .reduce import norm, sum_
 from .scan import cumsum
-from .shape import cat, checked_dim, narrow, reshape, select, squeeze, transpose, unsqueeze
+from .shape import cat, checked_dim, narrow, reshape, squeeze, transpose, unsqueeze
 from .tiling import diagonal
 from .transcendental import sqrt
 
@@ -165,7 +163,9 @@ def _slopes(y, dim, step, edge_order):
     parts = []
     if n > 2:
         left, centre, right = at(0, n - 2), at(1, n - 2), at(2, n - 2)
-        parts = [left * (-b / (a * (a + b))) + centre * ((b - a) / (a * b)) + right * (a / (b * (a + b)))]
+        parts = [
+            left * (-b / (a * (a + b))) + centre * ((b - a) / (a * b)) + right * (a / (b * (a + b)))
+        ]
     if edge_order == 1:
         first = (at(1, 1) - at(0, 1)) / step[0]
         last = (at(n - 1, 1) - at(n - 2, 1)) / step[-1]
@@ -177,6 +177,4 @@ def _slopes(y, dim, step, edge_order):
 
 def _edge(y0, y1, y2, a, b):
     """The slope at the first of three samples, by the parabola through them."""
-    return (
-        y0 * (-(2 * a + b) / (a * (a + b))) + y1 * ((a + b) / (a * b)) - y2 * (a / (b * (a + b)))
-    )
+    return y0 * (-(2 * a + b) / (a * (a + b))) + y1 * ((a + b) / (a * b)) - y2 * (a / (b * (a + b)))

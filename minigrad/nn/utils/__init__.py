@@ -1,5 +1,5 @@
-"""Clipping, parameters as one vector, normalised and otherwise computed weights, and in `rnn` packed
-sequences.
+"""Clipping, parameters as one vector, normalised and otherwise computed weights, and in `rnn`
+packed sequences.
 """
 
 from typing import Any

@@ -40,8 +40,9 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 class _Orthogonal(Module):
-    """A matrix with orthogonal rows or columns, from one without conditions: by the exponential of a
-    skew matrix A, by Cayley's (1 - A/2)⁻¹ (1 + A/2), or as a product of reflections; times `base`.
+    """A matrix with orthogonal rows or columns, from one without conditions: by the exponential of
+    a skew matrix A, by Cayley's (1 - A/2)⁻¹ (1 + A/2), or as a product of reflections; times
+    `base`.
     """
 
     def __init__(self, weight: Tensor, orthogonal_map: str, use_trivialization: bool = True):
@@ -132,8 +133,8 @@ def orthogonal(
     *,
     use_trivialization: bool = True,
 ) -> Module:
-    """Keep a matrix orthogonal while it is trained (Lezcano-Casado 2019): its columns, or its rows if
-    it is wider than high.
+    """Keep a matrix orthogonal while it is trained (Lezcano-Casado 2019): its columns, or its rows
+    if it is wider than high.
 
     `orthogonal_map` is "matrix_exp" (the default for square matrices), "cayley" or "householder".
     With `use_trivialization` the map is taken around the present matrix.
@@ -144,14 +145,16 @@ def orthogonal(
     if orthogonal_map is None:
         orthogonal_map = "matrix_exp" if weight.shape[-2] == weight.shape[-1] else "householder"
     if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
-        raise ValueError(f"orthogonal_map {orthogonal_map!r}: expected matrix_exp, cayley, householder")
+        raise ValueError(
+            f"orthogonal_map {orthogonal_map!r}: expected matrix_exp, cayley, householder"
+        )
     made = _Orthogonal(weight, orthogonal_map, use_trivialization)
     return register_parametrization(module, name, made, unsafe=True)
 
 
 class PowerMethod:
-    """The largest singular value of a weight as a matrix, by the power method, from vectors that are
-    kept from one call to the next.
+    """The largest singular value of a weight as a matrix, by the power method, from vectors that
+    are kept from one call to the next.
     """
 
     @staticmethod

@@ -150,7 +150,7 @@ def remove_parametrizations(
     original = getattr(chain, chain.names[0])
     if not leave_parametrized and not chain.is_tensor:
         raise ValueError(
-            f"{tensor_name} is computed from {chain.ntensors} tensors: leave_parametrized must be True"
+            f"{tensor_name} comes from {chain.ntensors} tensors: leave_parametrized must be True"
         )
     if leave_parametrized:
         with no_grad():

@@ -40,7 +40,7 @@ def spectral_norm(
     eps: float = 1e-12,
     dim: int | None = None,
 ) -> Module:
-    """Divide a weight by its largest singular value: `name` becomes `name_orig`, `name_u`, `name_v`."""
+    """Divide a weight by its largest singular value: of `name` come `name_orig`, `_u` and `_v`."""
     if _found(module, name) is not None:
         raise RuntimeError(f"{name} of this {type(module).__name__} is normalised already")
     if dim is None:

@@ -19,21 +19,23 @@ def functional_call(
     strict: bool = False,
 ) -> Any:
     """`module(*args, **kwargs)` with tensors by dotted name in the place of its parameters and
-    buffers, through which gradients flow; those not named stay the module's own, unless `strict`.
+    buffers, through which gradients flow.
 
-    With `tie_weights` a tensor also replaces what its parameter is tied to.
+    `strict` wants all names, and no others; else the rest stay the module's own, and other names
+    are passed over. With `tie_weights` a tensor also replaces what its parameter is tied to.
     """
     given = parameter_and_buffer_dicts
     if not isinstance(given, Mapping):
         given = {name: x for part in given for name, x in part.items()}
     places = _places(module)
-    unknown = [name for name in given if name not in places]
-    missing = [name for name in places if name not in given] if strict else []
-    if unknown or missing:
-        raise RuntimeError(f"functional_call: unexpected names {unknown}, missing ones {missing}")
-    swaps = {name: x for name, x in given.items()}
+    swaps = {name: x for name, x in given.items() if name in places}
+    if strict and not given.keys() == places.keys():
+        unknown, missing = given.keys() - places.keys(), places.keys() - given.keys()
+        raise RuntimeError(
+            f"functional_call: unexpected names {sorted(unknown)}, missing ones {sorted(missing)}"
+        )
     if tie_weights:
-        by_tensor = {id(_look(places[name])): x for name, x in given.items()}
+        by_tensor = {id(_look(places[name])): x for name, x in swaps.items()}
         for name, place in places.items():
             if id(_look(place)) in by_tensor:
                 swaps.setdefault(name, by_tensor[id(_look(place))])

@@ -82,8 +82,8 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     last = storage_offset + sum([(n - 1) * step for n, step in zip(size, stride)])
     if math.prod(size) and not storage_offset <= last < rows.numel():
         raise RuntimeError(
-            f"as_strided: size {size}, stride {stride} and offset {storage_offset} reach beyond the "
-            f"memory's {rows.numel()} elements"
+            f"as_strided: size {size}, stride {stride} and offset {storage_offset} reach beyond "
+            f"the memory's {rows.numel()} elements"
         )
     options = {"size": size, "stride": stride, "offset": storage_offset, "count": rows.numel()}
     return Strided(**options)(reshape(rows, (-1,)))
