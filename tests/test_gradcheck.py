@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import autograd
 from minigrad.testing import GradcheckError, gradcheck, gradgradcheck
 
 
@@ -125,3 +126,38 @@ def test_inputs_without_gradient_and_of_low_precision():
 def test_an_option_that_would_change_nothing_is_refused(option):
     with pytest.raises(TypeError, match=option):
         gradcheck(mg.tanh, leaf(2), **{option: False})
+
+
+def test_fast_mode_checks_one_random_direction():
+    calls = []
+
+    def counted(x):
+        calls.append(x)
+        return (x**3).sum()
+
+    assert autograd.gradcheck(counted, leaf(20, 20), fast_mode=True)
+    assert len(calls) == 4
+    for func, inputs in WRONG:
+        with pytest.raises(GradcheckError, match="is wrong, in a random direction"):
+            autograd.gradcheck(func, inputs, fast_mode=True)
+    for func, inputs in RIGHT:
+        assert autograd.gradcheck(func, inputs, fast_mode=True)
+        assert autograd.gradgradcheck(func, inputs, fast_mode=True)
+
+
+def test_a_gradient_that_is_not_the_same_twice():
+    count = iter(range(1, 100))
+    drifting = wrong(lambda x: 3 * x**2 * (1 + 1e-6 * next(count)))
+    x = leaf(3)
+    with pytest.raises(GradcheckError, match="computed twice, is not the same"):
+        autograd.gradcheck(drifting, x)
+    assert autograd.gradcheck(drifting, x, nondet_tol=1e-3)
+
+
+def test_outputs_of_every_kind():
+    x = leaf(3)
+    with pytest.raises(GradcheckError):  # a second output that was cut off
+        gradcheck(lambda x: (x * 2, x.detach()), x)
+    assert gradcheck(lambda x: (x * 2, 3, None), x)
+    with pytest.raises(ValueError, match="2 grad_outputs for 1 outputs"):
+        gradgradcheck(mg.tanh, x, (x, x))
