@@ -316,8 +316,8 @@ def test_a_change_of_what_a_rule_needs_is_named(op, change, text):
 @pytest.mark.parametrize(
     "call, text",
     [
-        (lambda: mg.zeros(1, 3).expand(2, 3).add_(1), "read-only|expanded|clone"),
-        (lambda: (leaf([1.0]) * 1).expand(3).add_(1.0), "gaps|expanded|clone|in place"),
+        (lambda: mg.zeros(1, 3).expand(2, 3).add_(1), "several elements share"),
+        (lambda: (leaf([1.0]) * 1).expand(3).add_(1.0), "several elements share"),
         (lambda: mg.ones(1).add_(mg.ones(3)), "shape"),
         (lambda: mg.ones(1, dtype=mg.int64).add_(0.5), "int64"),
         (lambda: mg.ones(1, dtype=mg.int64).__itruediv__(2), "int64"),
