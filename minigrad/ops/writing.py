@@ -147,6 +147,7 @@ def check_writable(x: Tensor) -> None:
 
 def check_memory(part: Any) -> None:
     shared = 0 in part.strides and any(n > 1 and not s for n, s in zip(part.shape, part.strides))
+    shared = shared and part.size
     if shared or not getattr(part.flags, "writeable", True):
         raise RuntimeError(
             "memory that several elements share, as after expand(), or that is read-only cannot be "
