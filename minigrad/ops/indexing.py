@@ -15,7 +15,7 @@ from ..modes import is_recording
 from ..op import Op, raw
 from ..tensor import Tensor
 from .elementwise import eq, masked_fill
-from .writing import become, write
+from .writing import become, check_memory, write
 
 
 def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
@@ -230,6 +230,7 @@ def set_item(x: Tensor, index: Any, value: Any) -> None:
             value = value.to(dtype=x.dtype)
         become(view, Put(dims=dims, accumulate=False)(view, value, *arrays))
         return
+    check_memory(part)
     try:
         part[filled(dims, [raw(a) for a in arrays])] = raw(value)
     except ValueError as error:  # as PyTorch has it
