@@ -1,5 +1,5 @@
-"""The switches of PyTorch's libraries that programs set: here there is one way of computing, which is
-deterministic, so they are remembered and change nothing.
+"""The switches of PyTorch's libraries that programs set: here there is one way of computing, which
+is deterministic, so they are remembered and change nothing.
 """
 
 from __future__ import annotations

@@ -218,7 +218,9 @@ autograd.detect_anomaly, autograd.set_detect_anomaly = detect_anomaly, set_detec
 
 
 class dtype_guard(Watcher):
-    """Raise TypeError at the line where a float64 operand makes float64 of float32 ones, and name it."""
+    """Raise TypeError at the line where a float64 operand makes float64 of float32 ones, and name
+    it.
+    """
 
     def forward(self, op, inputs, outputs, frame):
         arrays = [raw(x) for x in inputs]
@@ -340,7 +342,8 @@ class watch_graphs(Watcher):
 
 
 def _holders(nodes: set) -> dict:
-    """For nodes whose output can be reached from a variable: the variable and the way, as written."""
+    """For nodes whose output can be reached from a variable: the variable and the way, as written.
+    """
     found: dict[Op, str] = {}
     seen: set[int] = set()
     stack: list[tuple[str, Any, int]] = []
@@ -410,9 +413,9 @@ class Explanation:
 
 
 def explain(tensor: Tensor, output: Tensor | None = None) -> Explanation:
-    """Why the gradient of `tensor` is what it is: one line for each op that uses it, with the norm and
-    shape of what it adds and the dimensions that broadcasting summed; for scalars also the chain
-    rule in numbers.
+    """Why the gradient of `tensor` is what it is: one line for each op that uses it, with the norm
+    and shape of what it adds and the dimensions that broadcasting summed; for scalars also the
+    chain rule in numbers.
 
     Call it before `backward()`, whose graph it needs and leaves as it is. `output` is what is
     differentiated; without it, the one scalar that depends on `tensor`. Lines are known for ops

@@ -1,4 +1,5 @@
-"""Tensor's operators and methods: functions of `minigrad.ops` whose first argument is the tensor."""
+"""Tensor's operators and methods: functions of `minigrad.ops` whose first argument is the tensor.
+"""
 
 from __future__ import annotations
 

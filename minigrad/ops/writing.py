@@ -220,8 +220,8 @@ def become(x: Tensor, y: Any) -> Tensor:
 
 
 def keep_content(x: Tensor, op: Op, since: int) -> None:
-    """Give the nodes made after number `since` a copy of what they saved of x's memory, which is about
-    to change: the rule of `x.log_()` needs the x that was.
+    """Give the nodes made after number `since` a copy of what they saved of x's memory, which is
+    about to change: the rule of `x.log_()` needs the x that was.
     """
     stack = [op]
     while stack:
