@@ -3,10 +3,10 @@
     python benchmarks/overhead.py                    all programs, all engines
     python benchmarks/overhead.py --program chain
 
-Against PyTorch (extra `parity`), HIPS autograd and MyGrad (`pip install autograd mygrad`); an engine
-that is not installed is left out. Each engine runs in a process of its own on one thread, in turn,
-for several rounds; a round's figure is the median of its repetitions, the table shows the median of
-the rounds. Forward and backward are timed apart.
+Against PyTorch (extra `parity`), HIPS autograd and MyGrad (`pip install autograd mygrad`); an
+engine that is not installed is left out. Each engine runs in a process of its own on one thread, in
+turn, for several rounds; a round's figure is the median of its repetitions, the table shows the
+median of the rounds. Forward and backward are timed apart.
 """
 
 from __future__ import annotations

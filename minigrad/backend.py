@@ -135,8 +135,8 @@ def register_backend(backend: Backend) -> None:
 
 
 def backend_for(device: Any) -> Backend:
-    """The backend of a device name; None means the default device, and only "auto" falls back to the
-    CPU.
+    """The backend of a device name; None means the default device, and only "auto" falls back to
+    the CPU.
 
     Raises RuntimeError for an unknown name, and, with the reason, for a device that cannot be used.
     """
@@ -176,7 +176,9 @@ def get_default_device() -> device:
 
 
 def set_default_device(device: Any) -> None:
-    """Make new tensors of this thread or task on `device`. Raises RuntimeError if it cannot be used."""
+    """Make new tensors of this thread or task on `device`. Raises RuntimeError if it cannot be
+    used.
+    """
     _default.set(backend_for("cpu" if device is None else device).device)
 
 

@@ -14,6 +14,7 @@ nodes made meanwhile carry their line and are looked at again in the backward pa
 from __future__ import annotations
 
 import gc
+import inspect
 import linecache
 import math
 import sys
@@ -57,11 +58,18 @@ def line_of(frame: Any) -> str:
 
 def name_in(frame: Any, x: Any) -> str:
     """The variable of that frame which holds x, in quotes with a space after it, or nothing."""
-    for names in (frame.f_locals, frame.f_globals) if frame is not None else ():
-        for name, value in names.items():
-            if value is x or (isinstance(value, Tensor) and value.array is x):
-                return f"{name!r} "
+    for name, value in variables(frame) if frame is not None else ():
+        if value is x or (isinstance(value, Tensor) and value.array is x):
+            return f"{name!r} "
     return ""
+
+
+def variables(frame: Any) -> list[tuple[str, Any]]:
+    """The names that a line of that frame can use, and what they hold: the local ones first."""
+    found = [*frame.f_locals.items(), *frame.f_globals.items()]
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        frame.f_locals.clear()  # a copy that the frame would keep, and so all that it names
+    return found
 
 
 def _watched_call(op: Op, *inputs: Any) -> Any:
@@ -130,7 +138,9 @@ def _finite(x: Any) -> bool:
 
 
 def _broken(x: Any) -> str:
-    return "NaN" if bool((raw(x) != raw(x)).any()) else "an infinity"
+    x = raw(x)
+    nan = bool((x != x).any()) if is_array(x) else math.isnan(x)
+    return "NaN" if nan else "an infinity"
 
 
 class detect_anomaly(Watcher):
@@ -208,13 +218,16 @@ autograd.detect_anomaly, autograd.set_detect_anomaly = detect_anomaly, set_detec
 
 
 class dtype_guard(Watcher):
-    """Raise TypeError at the line where a float64 operand meets float32 ones, and name it."""
+    """Raise TypeError at the line where a float64 operand makes float64 of float32 ones, and name
+    it.
+    """
 
     def forward(self, op, inputs, outputs, frame):
         arrays = [raw(x) for x in inputs]
-        kinds = [x.dtype if is_array(x) else None for x in arrays]
-        if np.dtype("float64") in kinds and np.dtype("float32") in kinds:
-            i = kinds.index(np.dtype("float64"))
+        kinds = [x.dtype.name if is_array(x) else "" for x in arrays]
+        made = any(y.dtype == np.float64 for y in outputs)
+        if made and "float64" in kinds and "float32" in kinds:
+            i = kinds.index("float64")
             raise TypeError(
                 f"float64 enters a float32 computation: operand {i} of {op.name()}, "
                 f"{name_in(frame, inputs[i])}of shape {tuple(arrays[i].shape)}, at "
@@ -224,10 +237,9 @@ class dtype_guard(Watcher):
 
 def checksum(array: Any) -> int:
     """A number that changes with any byte of the array and with any exchange of two of them."""
-    xp = backend_of(array).xp
-    data = xp.ascontiguousarray(array).reshape(-1).view(np.uint8).astype(np.uint64)
-    weights = xp.arange(1, data.size + 1, dtype=np.uint64) * 2654435761 + 1
-    return int((data * weights).sum())
+    data = to_numpy(array).reshape(-1).view(np.uint8)
+    weights = np.arange(1, data.size + 1, dtype=np.uint64) * np.uint64(2654435761)
+    return int((data * weights).sum(dtype=np.uint64))
 
 
 class mutation_guard(Watcher):
@@ -330,15 +342,16 @@ class watch_graphs(Watcher):
 
 
 def _holders(nodes: set) -> dict:
-    """For nodes whose output can be reached from a variable: the variable and the way, as written."""
+    """For nodes whose output can be reached from a variable: the variable and the way, as written.
+    """
     found: dict[Op, str] = {}
     seen: set[int] = set()
     stack: list[tuple[str, Any, int]] = []
     frame = user_frame()
     while frame is not None:
         if not frame.f_code.co_filename.startswith(_PACKAGE):
-            for names in (frame.f_globals, frame.f_locals):  # locals are looked at first
-                stack += [(name, value, 0) for name, value in names.items() if name[:2] != "__"]
+            found_here = reversed(variables(frame))  # the last on the stack is looked at first
+            stack += [(name, value, 0) for name, value in found_here if name[:2] != "__"]
         frame = frame.f_back
     while stack:
         name, value, depth = stack.pop()
@@ -400,9 +413,9 @@ class Explanation:
 
 
 def explain(tensor: Tensor, output: Tensor | None = None) -> Explanation:
-    """Why the gradient of `tensor` is what it is: one line for each op that uses it, with the norm and
-    shape of what it adds and the dimensions that broadcasting summed; for scalars also the chain
-    rule in numbers.
+    """Why the gradient of `tensor` is what it is: one line for each op that uses it, with the norm
+    and shape of what it adds and the dimensions that broadcasting summed; for scalars also the
+    chain rule in numbers.
 
     Call it before `backward()`, whose graph it needs and leaves as it is. `output` is what is
     differentiated; without it, the one scalar that depends on `tensor`. Lines are known for ops
@@ -421,9 +434,16 @@ def explain(tensor: Tensor, output: Tensor | None = None) -> Explanation:
         )
     (top,) = outputs
     order = engine.tape([top], {slot})
+    if not order:
+        raise RuntimeError("explain: the output does not depend on this tensor")
+    if top[0].recompute is not None:
+        top[0].recompute()
     pulled: dict[Op, tuple[list, list]] = {}
 
     watches = {op: op.watch for op in order}
+    nodes = {*order, slot[0]} if isinstance(slot[0], Op) else order
+    retaining = [ref() for op in nodes for ref in (op.retained or {}).values()]
+    before = [(x, x.grad) for x in retaining if x is not None]
     try:
         for op in order:
             op.watch = _Log(pulled)
@@ -433,6 +453,8 @@ def explain(tensor: Tensor, output: Tensor | None = None) -> Explanation:
     finally:
         for op, watch in watches.items():
             op.watch = watch
+        for x, g in before:
+            x.grad = g
     shape = tuple(tensor.shape)
     contributions = [
         Contribution(op, i, results[i], shape, getattr(watches[op], "line", None))

@@ -101,6 +101,11 @@ class Size(tuple):
     def __radd__(self, other: tuple) -> Size:
         return Size(tuple(other) + tuple(self))
 
+    def __mul__(self, times: int) -> Size:
+        return Size(tuple.__mul__(self, times))
+
+    __rmul__ = __mul__
+
     def __repr__(self) -> str:
         return f"minigrad.Size([{', '.join(map(str, self))}])"
 

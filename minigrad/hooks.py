@@ -10,8 +10,8 @@ _ids = itertools.count()
 
 
 class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook out again, as does leaving a `with`
-    block.
+    """What registering a hook returns: `remove()` takes the hook out again, as does leaving a
+    `with` block.
     """
 
     def __init__(self, hooks: dict, hook: Any, *, first: bool = False):

@@ -35,8 +35,8 @@ class _Typed(type):
 
 
 def typed(name: str, device: str = "cpu") -> type:
-    """`LongTensor` and its like: called with sizes, an uninitialised tensor of that size; with a list
-    or an array, a tensor with that content.
+    """`LongTensor` and its like: called with sizes, an uninitialised tensor of that size; with a
+    list or an array, a tensor with that content.
     """
     return _Typed(name, (), {"dtype": DTYPES[name], "device": device, "__doc__": typed.__doc__})
 

@@ -1,4 +1,5 @@
-"""Tensor's operators and methods: functions of `minigrad.ops` whose first argument is the tensor."""
+"""Tensor's operators and methods: functions of `minigrad.ops` whose first argument is the tensor.
+"""
 
 from __future__ import annotations
 
@@ -187,14 +188,20 @@ def __bool__(self: Tensor) -> bool:
     return bool(self.item())
 
 
+def _single(x: Tensor) -> float | int | bool:
+    if x.array.size != 1:
+        raise ValueError(f"a tensor of shape {tuple(x.shape)} is not one number")
+    return x.item()
+
+
 @method
 def __float__(self: Tensor) -> float:
-    return float(self.item())
+    return float(_single(self))
 
 
 @method
 def __int__(self: Tensor) -> int:
-    return int(self.item())
+    return int(_single(self))
 
 
 @method
@@ -229,7 +236,16 @@ def __iter__(self: Tensor) -> Iterator[Tensor]:
 
 @method
 def __contains__(self: Tensor, element: Any) -> bool:
-    return bool((self == element).any())
+    found = self == element
+    if not isinstance(found, Tensor):
+        raise RuntimeError(f"a tensor contains numbers, not a {type(element).__name__}")
+    return bool(found.any())
+
+
+@method
+def __reversed__(self: Tensor) -> Tensor:
+    """The elements of the first dimension, last first."""
+    return ops.flip(self, 0) if self.array.ndim else self
 
 
 @method

@@ -18,11 +18,14 @@ class finfo:
     """Limits of a floating dtype (the default one if left out)."""
 
     def __init__(self, type: Any = None):
-        self.dtype = of(get_default_dtype() if type is None else type).name
+        kind = of(get_default_dtype() if type is None else type)
+        if not kind.is_floating_point:
+            raise TypeError(f"finfo is of a floating dtype: use iinfo for {kind}")
+        self.dtype = kind.name
         limits = np.finfo(self.dtype)
         self.bits, self.eps, self.max = limits.bits, float(limits.eps), float(limits.max)
         self.min, self.tiny = float(limits.min), float(limits.tiny)
-        self.smallest_normal, self.resolution = self.tiny, float(limits.resolution)
+        self.smallest_normal, self.resolution = self.tiny, 10.0**-limits.precision
 
     def __repr__(self) -> str:
         return f"finfo(dtype={self.dtype}, min={self.min:g}, max={self.max:g}, eps={self.eps:g})"
@@ -32,7 +35,10 @@ class iinfo:
     """Limits of an integer dtype."""
 
     def __init__(self, type: Any):
-        self.dtype = of(type).name
+        kind = of(type)
+        if kind.kind not in "iu":
+            raise TypeError(f"iinfo is of an integer dtype: use finfo for {kind}")
+        self.dtype = kind.name
         limits = np.iinfo(self.dtype)
         self.bits, self.min, self.max = limits.bits, int(limits.min), int(limits.max)
 

@@ -1,8 +1,8 @@
 """Tensor: an array, its gradient, and the op that made it.
 
-What a Tensor is and where it stands in the graph is here; the operators and methods that compute are
-functions of `minigrad.ops`, attached by name in `methods.py`. The imports at the bottom are the one
-knot of the package: an op makes Tensors, `a + b` makes an op, and `backward()` is the engine.
+What a Tensor is and where it stands in the graph is here; the operators and methods that compute
+are functions of `minigrad.ops`, attached by name in `methods.py`. The imports at the bottom are the
+one knot of the package: an op makes Tensors, `a + b` makes an op, and `backward()` is the engine.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ class Tensor:
     - `tracked`: whether a gradient flows to it (`requires_grad` for everyone else)
     - `creator`: its place on the tape, (op, output index), or None for a leaf
     - `version`: the number of in-place changes, in a cell that all views of the memory share
-    - `base`: for a view the Tensor whose memory it shows, else None; `seen`: the creator that the base
+    - `base`: for a view the Tensor whose memory it shows, else None; `seen`: the creator that the
+    base
       had when this view was made from it
 
-    Called by the user it is PyTorch's legacy constructor, of float32: `Tensor(2, 3)` makes a tensor of
-    that size, `Tensor([1, 2])` one with that content. `tensor()` is the better one.
+    Called by the user it is PyTorch's legacy constructor, of float32: `Tensor(2, 3)` makes a tensor
+    of that size, `Tensor([1, 2])` one with that content. `tensor()` is the better one.
     """
 
     __slots__ = (
@@ -144,7 +145,8 @@ class Tensor:
         return wrap(self.array, version=self.version)
 
     def follow(self) -> None:
-        """A view takes its place in the graph again after a recorded change of the base's memory."""
+        """A view takes its place in the graph again after a recorded change of the base's memory.
+        """
         if self.base.creator is not self.seen:
             with recording(True):
                 again = ops.region_of(self.base, self.array)

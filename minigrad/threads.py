@@ -26,8 +26,8 @@ def get_num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Limit the threads of NumPy's matrix products, here and in processes started from here.
 
-    Needs the library `threadpoolctl`; without it a warning says how to set them from outside. Raises
-    RuntimeError for fewer than 1.
+    Needs the library `threadpoolctl`; without it a warning says how to set them from outside.
+    Raises RuntimeError for fewer than 1.
     """
     if count < 1:
         raise RuntimeError(f"{count} threads: expected at least 1")

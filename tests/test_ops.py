@@ -191,10 +191,11 @@ CONSTANTS = "argmax argmin all any".split()
 OTHER_FUNCTIONS = (
     """copy_ fill_ zero_ region_of set_item index_put_ from_dlpack to_dlpack""".split()
 )
-OTHER_METHODS = """argmax argmin all any size dim ndimension numel nelement element_size stride data_ptr
-    is_floating_point is_contiguous contiguous follow to_numpy numpy item tolist to type type_as cpu cuda
-    get_device float double half long int short char byte bool requires_grad_ detach detach_ backward changed
-    new set_ resize_ apply_ map_ is_shared share_memory_ pin_memory
+OTHER_METHODS = """argmax argmin all any size dim ndimension numel nelement element_size stride
+data_ptr
+    is_floating_point is_contiguous contiguous follow to_numpy numpy item tolist to type type_as cpu
+    cuda get_device float double half long int short char byte bool requires_grad_ detach detach_
+    backward changed new set_ resize_ apply_ map_ is_shared share_memory_ pin_memory
     register_hook register_post_accumulate_grad_hook retain_grad""".split()
 IN_PLACE = {f"{name}_" for name in methods.IN_PLACE + methods.RESHAPED}
 

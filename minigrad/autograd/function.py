@@ -57,10 +57,10 @@ class Function:
 
         y = Exp.apply(x)
 
-    `forward` runs unrecorded. `backward` is recorded under `create_graph`, so a derivative of any order
-    follows if it is made of differentiable functions. It returns one gradient for each argument of
-    `forward`, None for what is no Tensor. With a static method `setup_context(ctx, inputs, output)`,
-    `forward` takes no `ctx`. For rules on raw arrays see `minigrad.Op`.
+    `forward` runs unrecorded. `backward` is recorded under `create_graph`, so a derivative of any
+    order follows if it is made of differentiable functions. It returns one gradient for each
+    argument of `forward`, None for what is no Tensor. With a static method `setup_context(ctx,
+    inputs, output)`, `forward` takes no `ctx`. For rules on raw arrays see `minigrad.Op`.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,7 @@
 """Jacobians, Hessians and their products with vectors, of functions of Tensors.
 
-Everything here is written with `grad`; nothing recurses in Python however long the function's graph.
+Everything here is written with `grad`; nothing recurses in Python however long the function's
+graph.
 """
 
 from __future__ import annotations
@@ -102,10 +103,11 @@ def jacobian(
     vectorize: bool = False,
     strategy: str = "reverse-mode",
 ) -> Any:
-    """d output / d input, of shape (*output, *input): one Tensor for a single input and output, else
-    nested tuples, outputs first.
+    """d output / d input, of shape (*output, *input): one Tensor for a single input and output,
+    else nested tuples, outputs first.
 
-    One walk through the graph for each element of the output, whatever `vectorize` and `strategy` say.
+    One walk through the graph for each element of the output, whatever `vectorize` and `strategy`
+    say.
     """
     with enable_grad():
         xs = _leaves(inputs, create_graph)
@@ -165,8 +167,8 @@ def vjp(
 def jvp(
     func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """The output and J v, with v of the input's shape: reverse mode twice, since uᵀ J is linear in u
-    and its derivative along v is J v (Townsend 2017, "A new trick for calculating Jacobian vector
+    """The output and J v, with v of the input's shape: reverse mode twice, since uᵀ J is linear in
+    u and its derivative along v is J v (Townsend 2017, "A new trick for calculating Jacobian vector
     products").
     """
     with enable_grad():

@@ -120,7 +120,7 @@ class device:
 
 def is_initialized() -> bool:
     """Whether a GPU is in use."""
-    return any(backend.device != "cpu" for backend in backends())
+    return any(str(backend.device).startswith("cuda") for backend in backends())
 
 
 def init() -> None:

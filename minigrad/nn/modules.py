@@ -1,5 +1,5 @@
-"""PyTorch's addresses of layers, `nn.modules.rnn.LSTM` and the like: minigrad.nn's own files under a
-second name.
+"""PyTorch's addresses of layers, `nn.modules.rnn.LSTM` and the like: minigrad.nn's own files under
+a second name.
 """
 
 from __future__ import annotations

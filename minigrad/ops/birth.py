@@ -57,8 +57,8 @@ _USUAL = ("layout", "pin_memory", "memory_format")
 def factory(make):
     """A function that makes a Tensor of what `make` gives, a host array.
 
-    `make` gets its own arguments, and `dtype` as NumPy's or None; the Tensor is born on `device`, or
-    takes the place of what `out` held.
+    `make` gets its own arguments, and `dtype` as NumPy's or None; the Tensor is born on `device`,
+    or takes the place of what `out` held.
     """
 
     @functools.wraps(make)

@@ -1,7 +1,7 @@
 """Reading and writing through an index: `x[...]`, and the rows of an embedding table.
 
-An index is taken as PyTorch takes it: integers, slices, None and Ellipsis first, which gives a view,
-then all arrays of integers or bools at once, which gives a copy.
+An index is taken as PyTorch takes it: integers, slices, None and Ellipsis first, which gives a
+view, then all arrays of integers or bools at once, which gives a copy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..modes import is_recording
 from ..op import Op, raw
 from ..tensor import Tensor
 from .elementwise import eq, masked_fill
-from .writing import become, write
+from .writing import become, check_memory, write
 
 
 def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
@@ -66,7 +66,8 @@ def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
 
 
 def _index_array(part: Any) -> Any:
-    """A Tensor, array, list or bool as an array of integers or bools; an int for a single integer."""
+    """A Tensor, array, list or bool as an array of integers or bools; an int for a single integer.
+    """
     if isinstance(part, (list, range)):
         part = np.asarray(
             [raw(p).item() if isinstance(p, Tensor) and p.numel() == 1 else p for p in part]
@@ -138,7 +139,8 @@ class IndexAdd(Op):
 
 
 class Pick(Op):
-    """y = x[..., i, j, ...] with arrays of integers or bools; None in `dims` is a whole dimension"""
+    """y = x[..., i, j, ...] with arrays of integers or bools; None in `dims` is a whole dimension
+    """
 
     fresh = True
 
@@ -230,6 +232,7 @@ def set_item(x: Tensor, index: Any, value: Any) -> None:
             value = value.to(dtype=x.dtype)
         become(view, Put(dims=dims, accumulate=False)(view, value, *arrays))
         return
+    check_memory(part)
     try:
         part[filled(dims, [raw(a) for a in arrays])] = raw(value)
     except ValueError as error:  # as PyTorch has it

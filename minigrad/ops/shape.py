@@ -182,6 +182,8 @@ def _dim_to_cut(x: Any, dim: int, name: str) -> int:
 
 def reshape(input, *shape, **named):
     """The same elements in another shape, a view where possible; one size may be -1."""
+    if named.keys() - {"shape"}:  # NumPy's np.reshape asks for an order, and goes on without one
+        raise TypeError(f"reshape has no argument {', '.join(named.keys() - {'shape'})}")
     return Reshape(shape=tuple(named["shape"]) if named else flat(shape))(input)
 
 

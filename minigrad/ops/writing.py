@@ -145,6 +145,16 @@ def check_writable(x: Tensor) -> None:
         )
 
 
+def check_memory(part: Any) -> None:
+    shared = 0 in part.strides and any(n > 1 and not s for n, s in zip(part.shape, part.strides))
+    shared = shared and part.size
+    if shared or not getattr(part.flags, "writeable", True):
+        raise RuntimeError(
+            "memory that several elements share, as after expand(), or that is read-only cannot be "
+            "changed in place: change a copy (.clone())"
+        )
+
+
 def move(x: Tensor, creator: tuple) -> None:
     """x, written to, stands at another place of the tape now; `retain_grad` follows it there."""
     retained = x.retains_grad
@@ -166,6 +176,7 @@ def overwrite(x: Tensor, part: Any, value: Any) -> None:
 
 def write(x: Tensor, part: Any, value: Any) -> Tensor:
     """Write a number, array or Tensor where `part`, a view of x.array, lies; recorded if needed."""
+    check_memory(part)
     if is_recording() and (x.requires_grad or getattr(value, "requires_grad", False)):
         overwrite(x, part, value)
         return x
@@ -201,6 +212,7 @@ def become(x: Tensor, y: Any) -> Tensor:
         y = cast(y, x.array.dtype)
     if x.base is not None:
         return write(x, x.array[...], y)
+    check_memory(x.array)
     # no op between: x itself moves to where y stands
     x.array[...] = y.array
     move(x, y.creator)
@@ -208,8 +220,8 @@ def become(x: Tensor, y: Any) -> Tensor:
 
 
 def keep_content(x: Tensor, op: Op, since: int) -> None:
-    """Give the nodes made after number `since` a copy of what they saved of x's memory, which is about
-    to change: the rule of `x.log_()` needs the x that was.
+    """Give the nodes made after number `since` a copy of what they saved of x's memory, which is
+    about to change: the rule of `x.log_()` needs the x that was.
     """
     stack = [op]
     while stack:

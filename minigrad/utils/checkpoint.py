@@ -25,13 +25,14 @@ def checkpoint(
     """function(*args, **kwargs), of which only the inputs and outputs are kept: the backward pass
     calls it a second time. So a sequence of thousands of steps needs the memory of one segment.
 
-    The nodes of the tape stay, without their arrays, and so everything works through them that works
-    elsewhere: parameters that `function` uses without being given them, `grad`, higher derivatives.
-    `use_reentrant`, which chooses between two ways in PyTorch, makes no difference. The second call
-    draws the same random numbers from the default generator, unless `preserve_rng_state` is False.
+    The nodes of the tape stay, without their arrays, and so everything works through them that
+    works elsewhere: parameters that `function` uses without being given them, `grad`, higher
+    derivatives. `use_reentrant`, which chooses between two ways in PyTorch, makes no difference.
+    The second call draws the same random numbers from the default generator, unless
+    `preserve_rng_state` is False.
 
-    Raises RuntimeError in the backward pass if the second call does not do the same ops, or if what the
-    function uses was changed in place in between.
+    Raises RuntimeError in the backward pass if the second call does not do the same ops, or if what
+    the function uses was changed in place in between.
     """
     if not is_recording():
         return function(*args, **kwargs)

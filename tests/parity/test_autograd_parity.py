@@ -1,7 +1,7 @@
 """Every mode of autograd and every change in place against PyTorch.
 
-A program is a function of the module, run once with each: the same values, dtypes and gradients must
-come out, or an error of the same type.
+A program is a function of the module, run once with each: the same values, dtypes and gradients
+must come out, or an error of the same type.
 """
 
 import copy
@@ -2487,8 +2487,8 @@ def slope(steps, start, step=1e-6):
 
 @pytest.mark.parametrize("block", range(8))
 def test_random_changes_in_place(block):
-    """The same numbers as PyTorch's, or an error in both. Where PyTorch refuses what is possible here, a
-    change of one of several views for one, the gradient must be right.
+    """The same numbers as PyTorch's, or an error in both. Where PyTorch refuses what is possible
+    here, a change of one of several views for one, the gradient must be right.
     """
     for seed in range(50 * block, 50 * block + 50):
         steps = random_steps(seed)

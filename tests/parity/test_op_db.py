@@ -52,7 +52,8 @@ def name_of(info):
 
 
 class OutOfScope(Exception):
-    """The sample asks for something that minigrad leaves out: complex numbers, sparse tensors, ..."""
+    """The sample asks for something that minigrad leaves out: complex numbers, sparse tensors, ...
+    """
 
 
 class TorchHere:
