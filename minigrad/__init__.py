@@ -86,8 +86,10 @@ from . import accelerator, autograd, backends, cuda, distributions, fused, linal
 from . import random, scope, serialization, testing, utils
 from .utils import checkpoint as _checkpoint, dlpack as _dlpack, hooks as _hooks  # noqa: F401
 
-# as in PyTorch, an infinity or a NaN comes silently; NumPy would warn at a line of an op
+# as in PyTorch, an infinity or a NaN comes silently; NumPy would warn at a line of an op, or, for
+# sums and cumulative sums, which are Python functions in NumPy, at a line of its own
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\.")
+_warnings.filterwarnings("ignore", "[a-z ]+ encountered in (reduce|accumulate)", RuntimeWarning)
 
 __version__ = "0.1.0"
 
