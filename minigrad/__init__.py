@@ -82,8 +82,10 @@ from . import addresses as _addresses  # noqa: F401
 from .amp import autocast, is_autocast_available, is_autocast_enabled
 from .utils import checkpoint as _checkpoint, dlpack as _dlpack, hooks as _hooks  # noqa: F401
 
-# as in PyTorch, an infinity or a NaN comes silently; NumPy would warn at a line of an op
+# as in PyTorch, an infinity or a NaN comes silently; NumPy would warn at a line of an op, or, for
+# sums and cumulative sums, which are Python functions in NumPy, at a line of its own
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad\.")
+_warnings.filterwarnings("ignore", "[a-z ]+ encountered in (reduce|accumulate)", RuntimeWarning)
 
 # exp_(x) beside x.exp_(), and the modules that are there to be imported only
 globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _methods.IN_PLACE})

@@ -59,7 +59,7 @@ def line_of(frame: Any) -> str:
 def name_in(frame: Any, x: Any) -> str:
     """The variable of that frame which holds x, in quotes with a space after it, or nothing."""
     for name, value in variables(frame) if frame is not None else ():
-        if value is x or (isinstance(value, Tensor) and value.array is x):
+        if value is x or (issubclass(type(value), Tensor) and value.array is x):
             return f"{name!r} "
     return ""
 
@@ -355,19 +355,20 @@ def _holders(nodes: set) -> dict:
         frame = frame.f_back
     while stack:
         name, value, depth = stack.pop()
-        if isinstance(value, Tensor):
+        kind = type(value)  # no isinstance(): see _scalars_above
+        if issubclass(kind, Tensor):
             if value.creator and value.creator[0] in nodes:
                 found.setdefault(value.creator[0], name)
             continue
-        if depth == 5 or id(value) in seen or isinstance(value, (str, bytes, int, float, type)):
+        if depth == 5 or id(value) in seen or issubclass(kind, (str, bytes, int, float, type)):
             continue
         seen.add(id(value))
-        if isinstance(value, dict):
+        if issubclass(kind, dict):
             inside = [(f"{name}[{key!r}]", item) for key, item in list(value.items())]
-        elif isinstance(value, (list, tuple, set)):
+        elif issubclass(kind, (list, tuple, set)):
             inside = [(f"{name}[{i}]", item) for i, item in enumerate(value)]
-        elif type(value).__module__ not in ("builtins", "sys") and hasattr(value, "__dict__"):
-            if type(value).__name__ == "module":
+        elif kind.__module__ not in ("builtins", "sys") and hasattr(value, "__dict__"):
+            if kind.__name__ == "module":
                 continue
             inside = [(f"{name}.{key}", item) for key, item in list(vars(value).items())]
         else:
@@ -490,7 +491,8 @@ def _scalars_above(slot: tuple) -> list[tuple]:
     """The outputs of one element, used by no op, of the live graphs that lead to the slot."""
     uses: dict[Any, list] = {}
     for op in gc.get_objects():
-        if isinstance(op, Op) and getattr(op, "slots", None) and not op.released:
+        # isinstance() would ask strangers for their __class__, which runs their code
+        if issubclass(type(op), Op) and getattr(op, "slots", None) and not op.released:
             for s in op.slots:
                 if s is not None:
                     uses.setdefault(s, []).append(op)

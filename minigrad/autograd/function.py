@@ -182,14 +182,14 @@ class _FunctionNode(Op):
                 continue
             if not isinstance(g, Tensor):
                 raise TypeError(
-                    f"{self.name()}.backward returned a {type(g).__name__} as gradient {i}: expected "
-                    "a Tensor or None"
+                    f"{self.name()}.backward returned a {type(g).__name__} as gradient {i}: "
+                    "expected a Tensor or None"
                 )
             tail = g.array.shape[max(g.array.ndim - len(shape), 0) :]
             if len(tail) != len(shape) or any(n not in (1, m) for n, m in zip(shape, tail)):
                 raise RuntimeError(
-                    f"{self.name()}.backward returned gradient {i} with shape {tuple(g.shape)} for an "
-                    f"input of shape {shape}"
+                    f"{self.name()}.backward returned gradient {i} with shape {tuple(g.shape)} "
+                    f"for an input of shape {shape}"
                 )
         return [g if g is None or recorded else g.array for g in results]
 

@@ -133,7 +133,7 @@ class MiddleOf(Amax):
         self.prepare(x)
         line = x.reshape(-1)
         if not x.size:
-            return self.xp.full((), math.nan, x.dtype)
+            return self.xp.asarray(math.nan).astype(x.dtype)
         rank = middle(line, 0, self.kind)
         return self.xp.sort(line)[rank].reshape(())
 

@@ -145,11 +145,11 @@ class Optimizer:
                         p.grad.zero_()
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        groups = []
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
-        return "\n".join(lines) + "\n)"
+            options = [f"    {name}: {group[name]}\n" for name in sorted(group) if name != "params"]
+            groups.append(f"Parameter Group {i}\n" + "".join(options))
+        return f"{type(self).__name__} (\n" + "\n".join(groups) + ")"
 
     # the state, to be stored and to go on from
 

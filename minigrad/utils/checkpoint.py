@@ -66,8 +66,8 @@ class _Segment:
     def __call__(self) -> None:
         if any(version[0] != value for version, value in self.guards):
             raise RuntimeError(
-                "checkpoint cannot repeat its function: an argument or a parameter that it uses was "
-                "changed in place since; change a copy (.clone()), or call backward() before"
+                "checkpoint cannot repeat its function: an argument or a parameter that it uses "
+                "was changed in place since; change a copy (.clone()), or call backward() before"
             )
         generator = ops.default_generator.host.bit_generator
         now = generator.state

@@ -125,8 +125,7 @@ def _power_sum(array, p: float):
     """Of one array: Σ x² for p = 2, else the p-norm; a 0-d array, no waiting."""
     xp, flat = backend_of(array).xp, array.reshape(-1)
     if p == 2:
-        with np.errstate(over="ignore"):
-            return xp.dot(flat, flat)
+        return xp.dot(flat, flat)
     if not flat.size:
         return xp.zeros((), array.dtype)
     return xp.linalg.norm(flat, p)
@@ -148,15 +147,13 @@ def _scale(grads: Sequence[Tensor], max_norm: float, norm: float) -> None:
     coefficient = max_norm / (norm + 1e-6)
     if coefficient >= 1:  # false for NaN too, which then spoils the gradients as in PyTorch
         return
-    with np.errstate(invalid="ignore"):  # 0 × ∞, where the norm is infinite
-        for g in grads:
-            g.array *= coefficient
-            g.changed()
+    for g in grads:
+        g.array *= coefficient
+        g.changed()
 
 
 def _as_tensor(norm: float, like: Sequence[Tensor]) -> Tensor:
     if not like:
         return wrap(np.asarray(norm, np.float32))
     dtype = np.result_type(*[x.array.dtype for x in like])
-    with np.errstate(over="ignore"):  # a norm beyond float32 is infinite there
-        return wrap(backend_of(like[0].array).upload(np.asarray(norm, dtype)))
+    return wrap(backend_of(like[0].array).upload(np.asarray(norm, dtype)))
