@@ -188,27 +188,31 @@ def __bool__(self: Tensor) -> bool:
     return bool(self.item())
 
 
-def _single(x: Tensor) -> float | int | bool:
+def _one(x: Tensor) -> float | int | bool:
+    """The number that the only element of a tensor is, where Python asks for a number."""
     if x.array.size != 1:
-        raise ValueError(f"a tensor of shape {tuple(x.shape)} is not one number")
+        raise ValueError(
+            f"only a tensor of one element is a number, this one has shape {tuple(x.shape)}"
+        )
     return x.item()
 
 
 @method
 def __float__(self: Tensor) -> float:
-    return float(_single(self))
+    return float(_one(self))
 
 
 @method
 def __int__(self: Tensor) -> int:
-    return int(_single(self))
+    return int(_one(self))
 
 
 @method
 def __index__(self: Tensor) -> int:
-    if self.dtype.kind not in "iub":
+    if self.dtype.kind not in "iub" or self.array.size != 1:
         raise TypeError(
-            f"only an integer tensor of one element can be an index, this one is {self.dtype}"
+            "only an integer tensor of one element can be an index, this one is "
+            f"{self.dtype} of shape {tuple(self.shape)}"
         )
     return int(self.item())
 

@@ -246,6 +246,9 @@ ERRORS = [
     (lambda: F.multi_margin_loss(mg.ones(2, 3), mg.tensor([0, 1]), p=3), ValueError),
     (lambda: F.nll_loss(mg.ones(2, 3), mg.tensor([0, 5])), IndexError),
     (lambda: F.cross_entropy(mg.ones(2, 3), mg.tensor([0, 1]), mg.ones(2)), RuntimeError),
+    (lambda: F.cross_entropy(mg.ones(2, 3), [0, 1]), TypeError),
+    (lambda: F.cross_entropy(mg.ones(2, 3), None), TypeError),
+    (lambda: F.nll_loss(mg.ones(2, 3), [0, 1]), TypeError),
     (lambda: F.ctc_loss(mg.ones(3, 1, 4), mg.tensor([[1]]), [4], [1]), RuntimeError),
 ]
 

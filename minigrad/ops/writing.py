@@ -185,7 +185,12 @@ def write(x: Tensor, part: Any, value: Any) -> Tensor:
     try:
         part[...] = value
     except ValueError as error:  # as PyTorch has it
-        raise RuntimeError(f"writing into a tensor of shape {tuple(x.shape)}: {error}") from error
+        why = f"{error}"
+        if not part.flags.writeable:
+            why = (
+                "its elements share memory, as after expand(), or are read-only: .clone() it before"
+            )
+        raise RuntimeError(f"writing into a tensor of shape {tuple(x.shape)}: {why}") from error
     x.changed()
     return x
 

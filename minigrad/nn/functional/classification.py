@@ -36,6 +36,7 @@ def cross_entropy(
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing {label_smoothing}: expected a number from 0 to 1")
+    _check_tensors("cross_entropy", input, target)
     _check_weight("cross_entropy", weight, input)
     shape, places = input.array.shape, target.array.shape
     dim = 0 if len(shape) == 1 else 1
@@ -66,6 +67,14 @@ def cross_entropy(
             return losses.sum() / (float(count) or math.nan)
         return reduced(losses, reduction, wrap(count))
     return reduced(losses, reduction)
+
+
+def _check_tensors(name: str, input: Any, target: Any) -> None:
+    for argument, x in (("input", input), ("target", target)):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{name}: the {argument} must be a Tensor, got {type(x).__name__}: use tensor()"
+            )
 
 
 def _check_classes(name: str, input: Tensor, target: Tensor, ignore_index: int) -> None:
@@ -130,6 +139,7 @@ def nll_loss(
     (N, d1, ...); see `cross_entropy` for the rest.
     """
     reduction = reduction_of(reduction, size_average, reduce)
+    _check_tensors("nll_loss", input, target)
     _check_classes("nll_loss", input, target, ignore_index)
     _check_weight("nll_loss", weight, input)
     return _weighted_classes(input, target, weight, ignore_index, reduction, 0.0)
