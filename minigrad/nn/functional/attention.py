@@ -35,12 +35,25 @@ def scaled_dot_product_attention(
             "scaled_dot_product_attention: query, key and value need at least 2 dimensions, got "
             f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
         )
+    L, S = query.shape[-2], key.shape[-2]
+    if query.shape[-1] != key.shape[-1] or value.shape[-2] != S:
+        raise RuntimeError(
+            "scaled_dot_product_attention: expected query (..., L, E), key (..., S, E) and value "
+            f"(..., S, Ev), got {tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}"
+        )
+    if attn_mask is not None and any(
+        n not in (1, m) for n, m in zip(attn_mask.shape[::-1], (S, L))
+    ):
+        raise RuntimeError(
+            f"scaled_dot_product_attention: attn_mask has shape {tuple(attn_mask.shape)}, "
+            f"expected (..., {L}, {S}): queries and keys"
+        )
     if is_causal and attn_mask is not None:
         raise RuntimeError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
     if enable_gqa:
         key, value = _shared_heads(key, query.shape[-3]), _shared_heads(value, query.shape[-3])
     if is_causal:
-        attn_mask = _causal(query.shape[-2], key.shape[-2], query)
+        attn_mask = _causal(L, S, query)
     return _attend(query, key, value, attn_mask, dropout_p, scale)[0]
 
 
@@ -151,6 +164,17 @@ def multi_head_attention_forward(
         q, k, v = ops.chunk(linear(query, in_proj_weight, in_proj_bias), 3, -1)  # one product
     else:
         q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
+    S = len(k) if static_k is None else static_k.shape[1]
+    if attn_mask is not None and tuple(attn_mask.shape[-2:]) != (L, S):
+        raise RuntimeError(
+            f"attention: attn_mask has shape {tuple(attn_mask.shape)}, expected ({L}, {S}): "
+            "queries and keys"
+        )
+    if key_padding_mask is not None and tuple(key_padding_mask.shape) != (N, S):
+        raise BadArgument(
+            f"attention: key_padding_mask has shape {tuple(key_padding_mask.shape)}, expected "
+            f"({N}, {S}): sentences and keys"
+        )
     mask = _merged_mask(attn_mask, key_padding_mask, N, H, q)
     extra = 0
     if bias_k is not None and bias_v is not None:
