@@ -224,6 +224,7 @@ class dtype_guard(Watcher):
 
     def forward(self, op, inputs, outputs, frame):
         arrays = [raw(x) for x in inputs]
+        # by name, as NumPy takes a dtype of None for float64
         kinds = [x.dtype.name if is_array(x) else "" for x in arrays]
         made = any(y.dtype == np.float64 for y in outputs)
         if made and "float64" in kinds and "float32" in kinds:
