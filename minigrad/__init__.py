@@ -90,6 +90,8 @@ _warnings.filterwarnings("ignore", "[a-z ]+ encountered in (reduce|accumulate)",
 # exp_(x) beside x.exp_(), and the modules that are there to be imported only
 globals().update({f"{name}_": getattr(Tensor, f"{name}_") for name in _methods.IN_PLACE})
 globals().update(scope.modules)
+as_strided_ = Tensor.as_strided_
+OutOfMemoryError = cuda.OutOfMemoryError
 
 
 def __getattr__(name: str) -> object:

@@ -126,6 +126,7 @@ row("narrow_copy", lambda x: x[:, 1:3], WIDE, args=(1, 1, 2))
 row("sum_to_size", lambda x: x.sum(0, keepdims=True), WIDE, args=(1, 3))
 row("sum_to_size", lambda x: x.sum(), WIDE, op=lambda x: x.sum_to_size(()))
 row("unsafe_chunk", lambda x: (x[:1], x[1:]), WIDE, args=(2,))
+row("unsafe_split_with_sizes", lambda x: (x[:1], x[1:]), WIDE, args=([1, 1],))
 row("unsafe_split", lambda x: (x[:1], x[1:]), WIDE, args=(1,))
 for size, stride, offset in [((2, 2), (3, 1), 1), ((3, 3), (1, 1), 0), ((2, 4), (1, 0), 2)]:
     row(

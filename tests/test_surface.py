@@ -248,6 +248,7 @@ def test_gpus_that_are_not_there():
     for name in ("device_count", "memory_allocated", "memory_reserved", "max_memory_allocated"):
         assert getattr(mg.cuda, name)() == 0
     assert mg.cuda.get_rng_state_all() == [] and not mg.cuda.is_initialized()
+    assert mg.cuda.memory_stats() == {} and mg.cuda.memory_summary() == ""
     mg.cuda.empty_cache()
     mg.cuda.reset_peak_memory_stats()
     mg.cuda.set_device(-1)

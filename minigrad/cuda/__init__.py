@@ -72,6 +72,22 @@ def reset_peak_memory_stats(device: Any = None) -> None:
 reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
 
 
+def memory_stats(device: Any = None) -> dict[str, int]:
+    """Bytes in use and taken from the GPU; empty without one."""
+    if not is_available():
+        return {}
+    used, taken = memory_allocated(device), memory_reserved(device)
+    return {"allocated_bytes.all.current": used, "reserved_bytes.all.current": taken}
+
+
+def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
+    return "\n".join([f"{name}: {count}" for name, count in memory_stats(device).items()])
+
+
+class OutOfMemoryError(RuntimeError):
+    """For `except` clauses of PyTorch programs; CuPy raises its own error, a MemoryError."""
+
+
 def mem_get_info(device: Any = None) -> tuple[int, int]:
     """Bytes free on the GPU, and all its bytes."""
     return tuple(_cupy(device).cuda.runtime.memGetInfo())

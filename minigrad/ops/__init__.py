@@ -373,6 +373,7 @@ from .views import (
     sum_to_size,
     unsafe_chunk,
     unsafe_split,
+    unsafe_split_with_sizes,
 )
 from .tiling import (
     constant_pad_nd,

@@ -122,6 +122,10 @@ def unsafe_split(tensor: Any, split_size: int, dim: int = 0) -> tuple:
     return split(tensor, split_size, dim)
 
 
+def unsafe_split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple:
+    return split(input, split_sizes, dim)
+
+
 def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
     """Every element with equal indices becomes `fill_value`; with `wrap` the diagonal of a tall
     matrix begins again below its end.
