@@ -112,6 +112,11 @@ class RNNBase(Module):
         """The weights of each layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
+    @property
+    def _flat_weights(self) -> list[Tensor]:
+        """All weights in a row, as programs that look inside PyTorch's layers expect them."""
+        return [weight for weights in self.all_weights for weight in weights]
+
     def reset_parameters(self) -> None:
         bound = 1 / math.sqrt(self.hidden_size)
         for p in self.parameters():
