@@ -282,7 +282,7 @@ class Graph:
     def __init__(self, nodes: list, lines: dict, holder: str | None):
         newest = max(nodes, key=lambda op: op.number)
         self.ops, self.line, self.holder = len(nodes), lines[newest], holder
-        self.released = all(op.released for op in nodes)
+        self.released = any(op.released for op in nodes)
         arrays = {id(x): x for op in nodes for x in _arrays(vars(op).values()) if is_array(x)}
         self.nbytes = sum(x.nbytes for x in arrays.values())
 

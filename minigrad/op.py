@@ -235,8 +235,10 @@ class Op:
         """Let go of all arrays, also of what `forward` put aside, once the node has been visited.
 
         Its place on the tape stays known: its output may be a target, and a later walk must see
-        that it would have to come through here.
+        that it would have to come through here. An op whose rule needs none can be walked again.
         """
+        if not (self.keeps_some or self.keeps_output):
+            return
         kept = {"number": self.number, "metas": self.metas, "slots": self.slots, "released": True}
         self.__dict__ = kept
 

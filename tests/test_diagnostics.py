@@ -637,6 +637,6 @@ def test_errors_of_explain():
         mg.explain(x, output=mg.ones(()))
     with pytest.raises(RuntimeError):
         mg.explain(x, output=leaf([1.0]).sum())
-    a.backward()
+    b.backward()
     with pytest.raises(RuntimeError):
-        mg.explain(x, output=a)
+        mg.explain(x, output=b)

@@ -249,6 +249,19 @@ def test_a_graph_with_an_error_in_it_is_released():
     assert x.grad.shape == (2,)
 
 
+def test_what_saved_nothing_can_be_walked_again():
+    w = mg.tensor(np.arange(6.0).reshape(2, 3) / 4, requires_grad=True)
+    turned, constant = (w + 1).t(), mg.ones(3, dtype="float64")
+    for _ in range(2):  # a new loss each time, over a part that was made once
+        (constant @ turned).exp().sum().backward()
+    once = np.exp((w.array + 1).sum(1))
+    np.testing.assert_allclose(w.grad.array, 2 * np.repeat(once[:, None], 3, 1))
+    squared = (w * w).sum()
+    squared.backward()
+    with pytest.raises(RuntimeError, match="a second time through Mul"):
+        squared.backward()
+
+
 def test_saved_arrays_are_released_by_backward():
     x = mg.zeros(200_000, dtype="float64", requires_grad=True)
     tracemalloc.start()

@@ -215,7 +215,7 @@ class _FunctionNode(Op):
         return super().pull(gs, create_graph)
 
     def release(self):
-        function = self.function
+        function, self.keeps_some = self.function, bool(self.kept)
         super().release()
         self.function = function
 
