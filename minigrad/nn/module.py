@@ -121,7 +121,12 @@ class Module:
                 del vars(self)[registry][name]
                 self._non_persistent_buffers_set.discard(name)
                 return
-        super().__delattr__(name)
+        try:
+            super().__delattr__(name)
+        except AttributeError:  # Python 3.10 names the attribute and nothing else
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}"
+            ) from None
 
     def __dir__(self) -> list[str]:
         names = {*super().__dir__(), *self._parameters, *self._buffers, *self._modules}
