@@ -175,13 +175,17 @@ class Op:
             for i, out in enumerate(outs):
                 guards.append((out.version, 0, "output", i))
 
-    def pull(self, gs: list, create_graph: bool) -> list:
-        """The gradients of the inputs, from those of the outputs (None: not used)."""
+    def make_ready(self) -> None:
+        """Bring back what a checkpoint let go of; RuntimeError where what was saved has changed."""
         while self.recompute is not None:  # one of a checkpoint inside another comes after its
             self.recompute()
         for version, value, kind, i in self.guards:
             if version[0] != value:
                 raise self.changed(version[0] - value, kind, i)
+
+    def pull(self, gs: list, create_graph: bool) -> list:
+        """The gradients of the inputs, from those of the outputs (None: not used)."""
+        self.make_ready()
         ys, inputs = self.saved_outputs, self.saved_inputs
         if len(gs) > 1:
             gs = [self.xp.zeros(*meta) if g is None else g for g, meta in zip(gs, self.metas)]

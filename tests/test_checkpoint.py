@@ -57,6 +57,20 @@ def test_modules_and_fused_layers():
     same(block, (x,), [x, *block.parameters()])
 
 
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_second_derivatives_of_fused_layers(layer):
+    mg.manual_seed(0)
+    rnn, x = layer(2, 3).double(), leaf(4, 2, 2)
+
+    def second(function):
+        (g,) = autograd.grad((function(x) ** 2).sum(), x, create_graph=True)
+        return autograd.grad((g**2).sum(), [x, *rnn.parameters()])
+
+    plain = second(lambda x: rnn(x)[0])
+    for a, b in zip(plain, second(lambda x: checkpoint(lambda y: rnn(y)[0], x))):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)
+
+
 def test_state_as_a_tuple():
     cell = nn.LSTMCell(3, 4).double()
     x, h, c = leaf(2, 3), leaf(2, 4), leaf(2, 4)

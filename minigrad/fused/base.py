@@ -43,9 +43,7 @@ class Fused(Op):
     def pull(self, gs: list, create_graph: bool) -> list:
         if not create_graph:
             return super().pull(gs, False)
-        for version, value, kind, i in self.guards:
-            if version[0] != value:
-                raise self.changed(version[0] - value, kind, i)
+        self.make_ready()
         _, inputs = self.as_tensors((), self.saved_inputs)
         # cut: without it an input that was computed from another input would be credited twice
         cut = [ops.reshape(x, x.shape) if need else x for x, need in zip(inputs, self.needs)]
