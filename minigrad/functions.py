@@ -197,26 +197,23 @@ def gru_cell(
     return fused.gru_cell(input, hx, *_weights(w_ih, w_hh, b_ih, b_hh))
 
 
-def rnn_tanh_cell(
-    input: Tensor,
-    hx: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> Tensor:
-    return fused.rnn_cell(input, hx, *_weights(w_ih, w_hh, b_ih, b_hh))
+def _rnn_cell(name: str, relu: bool) -> Any:
+    def cell(
+        input: Tensor,
+        hx: Tensor,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        b_ih: Tensor | None = None,
+        b_hh: Tensor | None = None,
+    ) -> Tensor:
+        return fused.rnn_cell(input, hx, *_weights(w_ih, w_hh, b_ih, b_hh), relu=relu)
+
+    cell.__name__ = name
+    return cell
 
 
-def rnn_relu_cell(
-    input: Tensor,
-    hx: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> Tensor:
-    return fused.rnn_cell(input, hx, *_weights(w_ih, w_hh, b_ih, b_hh), relu=True)
+rnn_tanh_cell = _rnn_cell("rnn_tanh_cell", relu=False)
+rnn_relu_cell = _rnn_cell("rnn_relu_cell", relu=True)
 
 
 def _recurrent(layer: type, mode: str) -> Any:

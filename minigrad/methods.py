@@ -51,8 +51,8 @@ select select_scatter selu sgn sigmoid sign signbit silu sin sinc sinh slice_sca
 softplus softsign sort split split_with_sizes sqrt square squeeze std storage_offset sub subtract
 sum sum_to_size svd swapaxes swapdims t take take_along_dim tan tanh tensor_split tile topk trace
 transpose triangular_solve tril triu true_divide trunc unbind unflatten unfold unique
-unique_consecutive unsafe_chunk unsafe_split
-unsafe_split_with_sizes unsqueeze var vdot view view_as vsplit xlogy
+unique_consecutive unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze var vdot view view_as
+vsplit xlogy
 """.split()
 
 # functions whose in-place twins exist: `exp_` computes `exp` and writes it back
