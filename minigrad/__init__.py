@@ -4,6 +4,7 @@ import warnings as _warnings
 
 from . import tensor as _tensor  # noqa: F401  ties the knot of Tensor, op and engine first
 from . import devices as _devices, memory as _memory, methods as _methods  # noqa: F401
+from . import heap as _heap  # noqa: F401
 from .autograd import grad
 from .backend import (
     Backend,

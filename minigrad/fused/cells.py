@@ -8,24 +8,32 @@ from .. import ops
 from .base import Fused
 
 
-def lstm_step(a, c):
-    """The next hidden and cell state from the gates' inputs a (B, 4H), in the order i, f, g, o."""
+def lstm_step(a, c, w_ch=None, softsign=False, seen=lambda c: c):
+    """The next hidden and cell state from the gates' inputs a (B, 4H), in the order i, f, g, o, with
+    the peephole weights (3H) of i, f, o; `seen` is what happens to the cell on its way out.
+    """
+    squash = ops.softsign if softsign else ops.tanh
     i, f, g, o = ops.chunk(a, 4, dim=1)
-    c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-    return ops.sigmoid(o) * ops.tanh(c), c
+    if w_ch is not None:
+        see_i, see_f, see_o = ops.chunk(w_ch, 3)
+        i, f = i + see_i * c, f + see_f * c
+    c = ops.sigmoid(f) * c + ops.sigmoid(i) * squash(g)
+    if w_ch is not None:
+        o = o + see_o * c
+    return ops.sigmoid(o) * squash(seen(c)), c
 
 
-def gru_step(from_x, from_h, h):
+def gru_step(from_x, from_h, h, softsign=False):
     """The next hidden state from the input's and the state's part of the gates (B, 3H): r, z, n."""
     r_x, z_x, n_x = ops.chunk(from_x, 3, dim=1)
     r_h, z_h, n_h = ops.chunk(from_h, 3, dim=1)
     r, z = ops.sigmoid(r_x + r_h), ops.sigmoid(z_x + z_h)
-    n = ops.tanh(n_x + r * n_h)
+    n = (ops.softsign if softsign else ops.tanh)(n_x + r * n_h)
     return n + z * (h - n)
 
 
-def rnn_step(a, relu):
-    return ops.relu(a) if relu else ops.tanh(a)
+def rnn_step(a, relu, softsign=False):
+    return ops.relu(a) if relu else ops.softsign(a) if softsign else ops.tanh(a)
 
 
 class Cell(Fused):

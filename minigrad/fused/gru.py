@@ -10,94 +10,83 @@ class GRU(Recurrent):
     """Hidden states of a sequence, and the last one (Cho et al. 2014, in the form that multiplies
     by the reset gate after the product: one product then serves all gates).
 
-    inputs: xs (T, B, I), h (B, H), w_ih (3H, I), w_hh (3H, H), b_ih (3H), b_hh (3H); the gates are
-    in the order r, z, n
+    - inputs: xs (T, B, I), h (B, H), w_ih (3H, I), w_hh (3H, H), b_ih (3H), b_hh (3H); the gates
+      are in the order r, z, n
+    - `softsign` in place of tanh
+
+    Inside, the blocks are m, r, z, n with m = U_n h + b_n: what h sees is the first three of them,
+    what x sees the last three.
     """
 
-    def cell(self, x, h, w_ih, w_hh, b_ih, b_hh):
-        return (gru_step(x @ w_ih.T + b_ih, h @ w_hh.T + b_hh, h),)
+    blocks = 4
 
-    def forward(self, xs, h, w_ih, w_hh, b_ih, b_hh):
-        xp, (T, B, _), H = self.xp, xs.shape, h.shape[1]
-        self.place_mask(T)
-        # r and z halved: σ(a) = ½ tanh(½ a) + ½
-        w_ih, w_hh, b = w_ih.copy(), xp.concatenate([w_hh[2 * H :], w_hh[: 2 * H]]), b_ih.copy()
+    def cell(self, x, fed, h, w_ih, w_hh, b_ih, b_hh):
+        return (gru_step(x @ w_ih.T + b_ih, fed @ w_hh.T + b_hh, h, self.softsign),)
+
+    def ordered(self, w_hh):
+        H = self.units
+        return self.xp.concatenate([w_hh[2 * H :], w_hh[: 2 * H]])
+
+    def forward_weights(self, w_ih, w_hh, b_ih, b_hh):
+        """r and z halved: σ(a) = ½ tanh(½ a) + ½."""
+        H = self.units
+        w_ih, w_hh, b = w_ih.copy(), self.ordered(w_hh), b_ih.copy()
         b[: 2 * H] += b_hh[: 2 * H]
-        w_ih[: 2 * H] *= 0.5
-        w_hh[H:] *= 0.5
-        b[: 2 * H] *= 0.5
-        from_x, b_hn = self.from_inputs(w_ih, b, xs), b_hh[2 * H :, None]
-        # training keeps every step, inference one: m = U_n h + b_n, r, z, n
-        kept = T if self.recorded else 1
-        gates = xp.empty((kept, 4 * H, B), xs.dtype)
-        states = xp.empty((T + 1, H, B), xs.dtype)
-        states[0] = h.T
-        for t in range(T):
-            a, h, h_new = gates[t if self.recorded else 0], states[t], states[t + 1]
-            m, r, z, n = a[:H], a[H : 2 * H], a[2 * H : 3 * H], a[3 * H :]
-            xp.matmul(w_hh, h, out=a[: 3 * H])
-            m += b_hn
-            both = a[H : 3 * H]
-            both += from_x[: 2 * H, t]
-            xp.tanh(both, out=both)
-            both *= 0.5
-            both += 0.5
-            xp.multiply(r, m, out=n)
-            n += from_x[2 * H :, t]
-            xp.tanh(n, out=n)
-            xp.subtract(h, n, out=h_new)
-            h_new *= z
-            h_new += n
-            if self.idle[t] is not None:
-                xp.copyto(h_new, h, where=self.idle[t])
-        self.kept = (gates, states) if self.recorded else None
-        return self.outputs(states[1:]), states[T].T.copy()
+        for w in (w_ih[: 2 * H], w_hh[H:], b[: 2 * H]):
+            w *= 0.5
+        return w_ih, w_hh, b
 
-    def backward(self, gs, _ys, xs, h, w_ih, w_hh, b_ih, b_hh):
-        xp, (T, B, _) = self.xp, xs.shape
-        gates, states = self.kept
-        H = states.shape[1]
-        m, r, z, n = (gates[:, k * H : (k + 1) * H] for k in range(4))  # (T, H, B)
-        # every gradient of a step is a slope times dh, so the slopes of all steps come first; the
-        # order m, r, z, n makes both what flows into h and what flows into x one block
-        slopes = xp.empty((T, 4, H, B), xs.dtype)
-        keep = 1 - z
-        xp.multiply(keep, 1 - n * n, out=slopes[:, 3])
-        xp.multiply(slopes[:, 3], r, out=slopes[:, 0])
-        xp.multiply(slopes[:, 0], m, out=slopes[:, 1])
-        slopes[:, 1] *= 1 - r
-        xp.multiply(states[:T] - n, z, out=slopes[:, 2])
-        slopes[:, 2] *= keep
-        if self.mask is not None:
-            idle = ~self.mask[:, None, :]
-            xp.copyto(slopes, 0, where=idle[:, None])
-            z = xp.where(idle, 1, z)
-        g_hs, dh = self.incoming(gs[0]), gs[1].T.copy()
-        da = xp.empty((4, H, T, B), xs.dtype)
-        w_back = xp.concatenate([w_hh[2 * H :], w_hh[: 2 * H]]).T
-        scratch = xp.empty((H, B), xs.dtype)
-        for t in range(T - 1, -1, -1):
-            dh += g_hs[t]
-            xp.multiply(slopes[t], dh, out=da[:, :, t])
-            xp.matmul(w_back, da[:3, :, t].reshape(3 * H, B), out=scratch)
-            dh *= z[t]
-            dh += scratch
-        da = da.reshape(4 * H, T * B)
-        d_xs, d_w_ih = self.input_gradients(da[H:], xs, w_ih, 2)
-        d_w_hh = self.hidden_gradient(da[: 3 * H], states, 3)
-        if d_w_hh is not None:
-            d_w_hh = xp.concatenate([d_w_hh[H:], d_w_hh[:H]])
+    def natural(self, d):
+        return self.xp.concatenate([d[self.units :], d[: self.units]])
+
+    def prepare(self, _kept, _others, _b_ih, b_hh):
+        self.b_hn = b_hh[2 * self.units :, None]
+
+    def step(self, t, n, a, from_x):
+        xp, H, h, h_new = self.xp, self.units, self.states[t], self.states[t + 1]
+        m, r, z, n = (a[k * H : (k + 1) * H] for k in range(4))
+        m += self.b_hn
+        a[H : 3 * H] += from_x[: 2 * H]
+        self.sigmoid_of_double(a[H : 3 * H])
+        xp.multiply(r, m, out=n)
+        n += from_x[2 * H :]
+        self.squash(n, out=n)
+        xp.subtract(h, n, out=h_new)
+        h_new *= z
+        h_new += n
+
+    def slopes(self, steps, out):
+        """All to be multiplied by dh."""
+        xp, H, a = self.xp, self.units, self.gates[steps]
+        m, r, z, n = (a[:, k * H : (k + 1) * H] for k in range(4))
+        s_m, s_r, s_z, s_n = (out[:, k] for k in range(4))
+        xp.subtract(1, z, out=s_m)
+        xp.subtract(self.states[:-1][steps], n, out=s_z)
+        s_z *= z
+        s_z *= s_m
+        self.squash_slope(n, out=s_n)
+        s_n *= s_m
+        xp.multiply(s_n, r, out=s_m)
+        xp.subtract(1, r, out=s_r)
+        s_r *= m
+        s_r *= s_m
+
+    def step_back(self, t, slopes, d, dh):
+        H = self.units
+        self.xp.multiply(slopes, dh, out=d.reshape(4, H, -1))
+        return self.xp.multiply(dh, self.gates[t, 2 * H : 3 * H], out=self.scratch)
+
+    def other_gradients(self, da):
         d_b = da.sum(axis=1)
-        d_b_hh = xp.concatenate([d_b[H : 3 * H], d_b[:H]])
-        return d_xs, dh.T, d_w_ih, d_w_hh, d_b[H:], d_b_hh
+        return d_b[self.units :], self.natural(d_b[: 3 * self.units])
 
 
-def gru(xs, h, w_ih, w_hh, b_ih, b_hh, *, active=None, reverse=False):
-    """One layer in one direction: see `GRU` for the shapes. Raises RuntimeError for shapes that do
-    not fit and ValueError for different dtypes.
+def gru(xs, h, w_ih, w_hh, b_ih, b_hh, **options):
+    """One layer in one direction: see `GRU` for the shapes, and `Recurrent` for the options. Raises
+    RuntimeError for shapes that do not fit and ValueError for different dtypes.
     """
     (_, B, I), H = xs.shape, h.shape[1]
     expected = {"h": (B, H), "w_ih": (3 * H, I), "w_hh": (3 * H, H)}
     expected |= {"b_ih": (3 * H,), "b_hh": (3 * H,)}
     check("gru", xs, expected, (h, w_ih, w_hh, b_ih, b_hh))
-    return GRU(active=active, reverse=reverse)(xs, h, w_ih, w_hh, b_ih, b_hh)
+    return GRU(**options)(xs, h, w_ih, w_hh, b_ih, b_hh)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from .. import ops
 from .cells import lstm_step
 from .recurrent import Recurrent, check
+
+EPS = 1e-5  # of layer normalisation
 
 
 class LSTM(Recurrent):
@@ -12,126 +15,268 @@ class LSTM(Recurrent):
 
     - inputs: xs (T, B, I), h (B, H), c (B, H), w_ih (4H, I), w_hh (4H, H), b (4H); the gates are in
       the order i, f, g, o
-    - with a further input w_hr (P, H) the hidden state is projected to P numbers (Sak et al. 2014);
-      then h is (B, P) and w_hh (4H, P)
+    - with `projected` there is a further input w_hr (P, H): the hidden state is projected to P
+      numbers (Sak et al. 2014); then h is (B, P) and w_hh (4H, P)
+    - with `peephole` there is a further, last input w_ch (3H): the gates i and f see the cell before
+      the step, o the cell after it (Gers & Schmidhuber 2000)
+    - `softsign` in place of tanh
     - outputs: hs (T, B, H), h (B, H), c (B, H)
     """
 
-    parts = 2
-
-    def cell(self, x, h, c, w_ih, w_hh, b, *w_hr):
-        h, c = lstm_step(x @ w_ih.T + h @ w_hh.T + b, c)
-        return (h @ w_hr[0].T if w_hr else h), c
+    parts, blocks = 2, 4
+    projected = peephole = False
 
     def folded(self, w):
-        """Rows in the order i, f, o, g with i, f, o halved: σ(a) = ½ tanh(½ a) + ½, so one tanh
-        serves all gates.
+        """i, f, o halved: σ(a) = ½ tanh(½ a) + ½, so the halving costs one pass over the weights
+        instead of one over the gates of every step.
         """
-        H = w.shape[0] // 4
-        out = self.xp.empty_like(w)
-        self.xp.multiply(w[: 2 * H], 0.5, out=out[: 2 * H])
-        self.xp.multiply(w[3 * H :], 0.5, out=out[2 * H : 3 * H])
-        out[3 * H :] = w[2 * H : 3 * H]
+        H, out = self.units, self.xp.multiply(w, 0.5)
+        out[2 * H : 3 * H] = w[2 * H : 3 * H]
         return out
 
-    def forward(self, xs, h, c, w_ih, w_hh, b, *w_hr):
-        xp, (T, B, _), H = self.xp, xs.shape, c.shape[1]
-        self.place_mask(T)
-        from_x = self.from_inputs(self.folded(w_ih), self.folded(b), xs)
-        w_hh = self.folded(w_hh)
-        # training keeps every step, inference one: gates (i, f, o, g), cells before, tanh of cells
-        kept = T if self.recorded else 1
-        gates = xp.empty((kept, 4 * H, B), xs.dtype)
-        cells = xp.empty((kept + 1, H, B), xs.dtype)
-        tanhs = xp.empty((kept, H, B), xs.dtype)
-        states = xp.empty((T + 1, h.shape[1], B), xs.dtype)
-        scratch = xp.empty((H, B), xs.dtype)
-        states[0], cells[0] = h.T, c.T
-        for t in range(T):
-            n = t if self.recorded else 0
-            a, tanh_c = gates[n], tanhs[n]
-            before, after, h, h_new = cells[n], cells[n + 1], states[t], states[t + 1]
-            xp.matmul(w_hh, h, out=a)
-            a += from_x[:, t]
-            xp.tanh(a, out=a)
-            a[: 3 * H] *= 0.5
-            a[: 3 * H] += 0.5
-            xp.multiply(a[H : 2 * H], before, out=after)
-            xp.multiply(a[:H], a[3 * H :], out=scratch)
-            after += scratch
-            xp.tanh(after, out=tanh_c)
-            xp.multiply(a[2 * H : 3 * H], tanh_c, out=scratch if w_hr else h_new)
-            if w_hr:
-                xp.matmul(w_hr[0], scratch, out=h_new)
-            idle = self.idle[t]
-            if idle is not None:
-                xp.copyto(after, before, where=idle)
-                xp.copyto(h_new, h, where=idle)
-            if not self.recorded:
-                cells[0] = after
-        self.kept = (gates, cells, tanhs, states) if self.recorded else None
-        return self.outputs(states[1:]), states[T].T.copy(), cells[n + 1].T.copy()
+    def forward_weights(self, w_ih, w_hh, b, *more):
+        return self.folded(w_ih), self.folded(w_hh), self.folded(b)
 
-    def backward(self, gs, _ys, xs, h, c, w_ih, w_hh, b, *w_hr):
-        xp, (T, B, _) = self.xp, xs.shape
-        gates, cells, tanhs, states = self.kept
-        H = tanhs.shape[1]
-        i, f, o, g = (gates[:, k * H : (k + 1) * H] for k in range(4))  # (T, H, B)
-        # what does not depend on the incoming gradient, for all steps in few passes: the slopes of
-        # the gates by their inputs, i, f, g to be multiplied by dc and o by dh
-        slopes = xp.empty((T, 4 * H, B), xs.dtype)
-        xp.multiply(g * i, 1 - i, out=slopes[:, :H])
-        xp.multiply(cells[:T] * f, 1 - f, out=slopes[:, H : 2 * H])
-        xp.multiply(i, 1 - g * g, out=slopes[:, 2 * H : 3 * H])
-        xp.multiply(tanhs * o, 1 - o, out=slopes[:, 3 * H :])
-        into_cell = o * (1 - tanhs * tanhs)
-        slopes = slopes.reshape(T, 4, H, B)
-        g_hs, dh, dc = self.incoming(gs[0]), gs[1].T.copy(), gs[2].T.copy()
-        da = xp.empty((4, H, T, B), xs.dtype)  # gradients of the gates' inputs: i, f, g, o
-        if w_hr:
-            d_projected = xp.empty((len(w_hr[0]), T, B), xs.dtype)
-        w_back = w_hh.T
-        scratch = xp.empty((H, B), xs.dtype)
-        for t in range(T - 1, -1, -1):
-            idle = self.idle[t]
-            if idle is not None:
-                passed = xp.where(idle, dh, 0), xp.where(idle, dc, 0)
-            dh += g_hs[t]
-            dm = dh
-            if w_hr:
-                d_projected[:, t] = dh if idle is None else xp.where(idle, 0, dh)
-                dm = w_hr[0].T @ dh
-            xp.multiply(dm, into_cell[t], out=scratch)
-            dc += scratch
-            xp.multiply(slopes[t, :3], dc, out=da[:3, :, t])
-            xp.multiply(slopes[t, 3], dm, out=da[3, :, t])
-            dc *= f[t]
-            if idle is not None:
-                xp.copyto(da[:, :, t], 0, where=idle)
-                xp.copyto(dc, passed[1], where=idle)
-            xp.matmul(w_back, da[:, :, t].reshape(4 * H, B), out=dh)
-            if idle is not None:
-                dh += passed[0]
-        da = da.reshape(4 * H, T * B)
-        d_xs, d_w_ih = self.input_gradients(da, xs, w_ih, 3)
-        d_w_hh = self.hidden_gradient(da, states, 4)
-        grads = d_xs, dh.T, dc.T, d_w_ih, d_w_hh, da.sum(axis=1)
-        if not w_hr:
-            return grads
-        unprojected = (o * tanhs).transpose(0, 2, 1).reshape(T * B, H)
-        return *grads, d_projected.reshape(-1, T * B) @ unprojected
+    def options(self, more):
+        """w_hr and w_ch, or None."""
+        more = list(more)
+        return more.pop(0) if self.projected else None, more.pop() if self.peephole else None
+
+    def cell(self, x, fed, h, c, w_ih, w_hh, b, *more):
+        w_hr, w_ch = self.options(more)
+        a = x @ w_ih.T + fed @ w_hh.T + b
+        h, c = lstm_step(a, c, w_ch, self.softsign)
+        return (h if w_hr is None else h @ w_hr.T), c
+
+    def prepare(self, kept, others, _b, *more):
+        xp, (c,), (H, B) = self.xp, others, self.scratch.shape
+        self.w_hr, w_ch = self.options(more)
+        self.cells = xp.empty((kept + 1, H, B), c.dtype)
+        self.squashed = xp.empty((kept, H, B), c.dtype)
+        self.cells[0] = c.T
+        if self.peephole:
+            self.w_ch = w_ch.reshape(3, H, 1)
+            self.half_w_ch = 0.5 * self.w_ch
+
+    def last_others(self, n):
+        return (self.cells[n + 1].T.copy(),)
+
+    def step(self, t, n, a, from_x):
+        xp, H, scratch = self.xp, self.units, self.scratch
+        i, f, g, o = (a[k * H : (k + 1) * H] for k in range(4))
+        before, after, squashed = self.cells[n], self.cells[n + 1], self.squashed[n]
+        a += from_x
+        if self.peephole:
+            i += self.half_w_ch[0] * before
+            f += self.half_w_ch[1] * before
+        self.sigmoid_of_double(a[: 2 * H])
+        self.squash(g, out=g)
+        xp.multiply(f, before, out=after)
+        xp.multiply(i, g, out=scratch)
+        after += scratch
+        self.squash(self.seen(n, after), out=squashed)
+        if self.peephole:
+            o += self.half_w_ch[2] * after
+        self.sigmoid_of_double(o)
+        xp.multiply(o, squashed, out=scratch if self.projected else self.states[t + 1])
+        if self.projected:
+            xp.matmul(self.w_hr, scratch, out=self.states[t + 1])
+        if self.holds:
+            self.hold(1, t, before, after)
+        if not self.recorded:
+            self.cells[0] = after
+
+    def seen(self, n, c):
+        """The cell as the output gate lets it out."""
+        return c
+
+    def seen_back(self, t, g):
+        return g
+
+    def slopes(self, steps, out):
+        """i, f, g to be multiplied by dc, o by dh; the last, by dh, gives what flows into c."""
+        xp, H = self.xp, self.units
+        a = self.gates[steps]
+        i, f, g, o = (a[:, k * H : (k + 1) * H] for k in range(4))
+        s_i, s_f, s_g, s_o, s_c = (out[:, k] for k in range(5))
+        for gate, slope, partner in (
+            (i, s_i, g),
+            (f, s_f, self.cells[:-1][steps]),
+            (o, s_o, self.squashed[steps]),
+        ):
+            xp.subtract(1, gate, out=slope)
+            slope *= gate
+            slope *= partner
+        for value, slope, gate in ((g, s_g, i), (self.squashed[steps], s_c, o)):
+            self.squash_slope(value, out=slope)
+            slope *= gate
+
+    def prepare_back(self, shape, b, *more):
+        T, B, _ = shape
+        if self.projected:
+            self.d_projected = self.xp.empty((len(self.w_hr), T, B), b.dtype)
+        if self.peephole:
+            self.d_w_ch = self.xp.zeros((3, self.units, B), b.dtype)
+
+    def step_back(self, t, slopes, d, dh, dc):
+        xp, H, scratch = self.xp, self.units, self.scratch
+        f, before = self.gates[t, H : 2 * H], self.cells[t]
+        d = d.reshape(4, H, -1)
+        if self.projected:
+            self.d_projected[:, t] = dh
+            dh = self.w_hr.T @ dh
+        passed = self.held(1, t, dc) if self.holds else None
+        dc += self.seen_back(t, xp.multiply(slopes[4], dh, out=scratch))
+        xp.multiply(slopes[3], dh, out=d[3])
+        if self.peephole:
+            i, g = self.gates[t, :H], self.gates[t, 2 * H : 3 * H]
+            self.d_w_ch[2] += d[3] * (f * before + i * g)
+            dc += self.w_ch[2] * d[3]
+        xp.multiply(slopes[:3], dc, out=d[:3])
+        dc *= f
+        if self.peephole:
+            self.d_w_ch[:2] += d[:2] * before
+            dc += self.w_ch[0] * d[0]
+            dc += self.w_ch[1] * d[1]
+        if passed is not None:
+            dc += passed
+
+    def other_gradients(self, da):
+        """Those of b, w_hr and w_ch."""
+        grads = [da.sum(axis=1)]
+        if self.projected:
+            o = self.gates[:, 3 * self.units :]
+            unprojected = (o * self.squashed).transpose(0, 2, 1).reshape(da.shape[1], -1)
+            grads.append(self.d_projected.reshape(-1, da.shape[1]) @ unprojected)
+        if self.peephole:
+            grads.append(self.d_w_ch.sum(axis=2).reshape(-1))
+        return grads
 
 
-def lstm(xs, h, c, w_ih, w_hh, b, w_hr=None, *, active=None, reverse=False):
-    """One layer in one direction: see `LSTM` for the shapes. Raises RuntimeError for shapes that do
-    not fit and ValueError for different dtypes.
+def standardised(x, xp):
+    """x (n, ...) with mean 0 and variance 1 along its first axis, in place; returns what it was
+    divided by, inverted.
+    """
+    x -= x.mean(axis=0)
+    scale = xp.square(x).mean(axis=0)
+    scale += EPS
+    xp.sqrt(scale, out=scale)
+    xp.divide(1, scale, out=scale)
+    x *= scale
+    return scale
+
+
+def standardised_back(d, y, scale):
+    """The gradient d of y = standardised(x) becomes that of x, in place."""
+    d -= d.mean(axis=0) + y * (d * y).mean(axis=0)
+    d *= scale
+
+
+class NormLSTM(LSTM):
+    """The LSTM with layer normalisation (Ba et al. 2016): what comes from x, what comes from h, and
+    the cell on its way out each have mean 0 and variance 1 over the units before gains and biases.
+
+    Four further, last inputs: the gains of W x and U h, (4H) each, gain and bias of the cell, (H).
+    Rows of a step's gradient: that of U h, then that of the gates.
+    """
+
+    gradient_blocks = 8
+
+    def cell(self, x, fed, h, c, w_ih, w_hh, b, *more):
+        *more, n_ih, n_hh, n_c, b_c = more
+        w_hr, w_ch = self.options(more)
+
+        def norm(x):
+            x = x - x.mean(1, keepdim=True)
+            return x / ops.sqrt((x * x).mean(1, keepdim=True) + EPS)
+
+        a = norm(x @ w_ih.T) * n_ih + norm(fed @ w_hh.T) * n_hh + b
+        h, c = lstm_step(a, c, w_ch, self.softsign, lambda c: norm(c) * n_c + b_c)
+        return (h if w_hr is None else h @ w_hr.T), c
+
+    def forward_weights(self, w_ih, w_hh, b, *more):
+        n_ih, n_hh, n_c, b_c = more[-4:]
+        self.gains = [n[:, None] for n in (n_ih, n_hh, n_c)]
+        self.half_gains = [self.folded(n)[:, None] for n in (n_ih, n_hh)]
+        self.b_c = b_c[:, None]
+        return w_ih, w_hh, self.folded(b)
+
+    def from_inputs(self, w_ih, b, xs):
+        y = w_ih @ self.rows(xs).T
+        self.scale_x, self.normed_x = standardised(y, self.xp), y
+        y = y * self.half_gains[0]
+        y += b[:, None]
+        return y.reshape(len(w_ih), *xs.shape[:2])
+
+    def prepare(self, kept, others, b, *more):
+        super().prepare(kept, others, b, *more[:-4])
+        (H, B), dtype = self.scratch.shape, self.scratch.dtype
+        self.normed_h = self.xp.empty((kept, 4 * H, B), dtype)
+        self.normed_c = self.xp.empty((kept, H, B), dtype)
+        self.scale_h, self.scale_c = (self.xp.empty((kept, B), dtype) for _ in range(2))
+
+    def step(self, t, n, a, from_x):
+        self.scale_h[n] = standardised(a, self.xp)
+        self.normed_h[n] = a
+        a *= self.half_gains[1]
+        super().step(t, n, a, from_x)
+
+    def seen(self, n, c):
+        y = self.normed_c[n]
+        y[...] = c
+        self.scale_c[n] = standardised(y, self.xp)
+        return y * self.gains[2] + self.b_c
+
+    def seen_back(self, t, g):
+        y = self.normed_c[t]
+        self.d_b_c += g
+        self.d_n_c += g * y
+        g = g * self.gains[2]
+        standardised_back(g, y, self.scale_c[t])
+        return g
+
+    def prepare_back(self, shape, b, *more):
+        super().prepare_back(shape, b, *more[:-4])
+        H, B = self.scratch.shape
+        self.d_n_hh = self.xp.zeros((4 * H, B), b.dtype)
+        self.d_n_c, self.d_b_c = self.xp.zeros((2, H, B), b.dtype)
+
+    def step_back(self, t, slopes, d, dh, dc):
+        from_h, gates, y = d[: len(d) // 2], d[len(d) // 2 :], self.normed_h[t]
+        super().step_back(t, slopes, gates, dh, dc)
+        self.d_n_hh += gates * y
+        self.xp.multiply(gates, self.gains[1], out=from_h)
+        standardised_back(from_h, y, self.scale_h[t])
+
+    def x_side(self, da, rows):
+        da = da[rows:]
+        self.d_n_ih = (da * self.normed_x).sum(axis=1)
+        da = da * self.gains[0]
+        standardised_back(da, self.normed_x, self.scale_x)
+        return da
+
+    def other_gradients(self, da):
+        norms = self.d_n_hh.sum(axis=1), self.d_n_c.sum(axis=1), self.d_b_c.sum(axis=1)
+        return [*super().other_gradients(da[len(da) // 2 :]), self.d_n_ih, *norms]
+
+
+def lstm(xs, h, c, w_ih, w_hh, b, w_hr=None, w_ch=None, norms=None, **options):
+    """One layer in one direction: see `LSTM` and, with the four `norms`, `NormLSTM` for the shapes,
+    and `Recurrent` for the options. Raises RuntimeError for shapes that do not fit and ValueError
+    for different dtypes.
     """
     (_, B, I), P = xs.shape, h.shape[1]
     H = P if w_hr is None else w_hr.shape[1]
     expected = {"h": (B, P), "c": (B, H), "w_ih": (4 * H, I), "w_hh": (4 * H, P), "b": (4 * H,)}
     inputs = [h, c, w_ih, w_hh, b]
-    if w_hr is not None:
-        expected["w_hr"] = P, H
-        inputs.append(w_hr)
+    for name, weight, shape in (("w_hr", w_hr, (P, H)), ("w_ch", w_ch, (3 * H,))):
+        if weight is not None:
+            expected[name] = shape
+            inputs.append(weight)
+    if norms is not None:
+        shapes = {"n_ih": (4 * H,), "n_hh": (4 * H,), "n_c": (H,), "b_c": (H,)}
+        expected |= shapes
+        inputs += norms
     check("lstm", xs, expected, inputs)
-    return LSTM(active=active, reverse=reverse)(xs, *inputs)
+    options |= {"projected": w_hr is not None, "peephole": w_ch is not None}
+    return (LSTM if norms is None else NormLSTM)(**options)(xs, *inputs)
