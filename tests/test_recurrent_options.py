@@ -13,6 +13,7 @@ from minigrad.testing import composed, gradcheck
 
 T, B, I, H, P = 6, 3, 2, 4, 3
 ACTIVE = np.arange(T)[:, None] < np.array([6, 2, 4])[None]
+FULL = np.ones((T, B), bool)
 HOLES = np.random.default_rng(5).random((T, B)) < 0.6
 
 
@@ -73,6 +74,8 @@ ZONEOUTS = "none", "drawn", "mean"
 
 
 def options_of(rng, sizes, active, reverse, truncate, dropped, zoneout, squash="tanh"):
+    if truncate is not None and active is None:
+        active = FULL
     options = {"active": active, "reverse": reverse, "truncate": truncate}
     if dropped:
         options["dropped"] = (rng.random((B, sizes[0])) < 0.7) / 0.7
@@ -228,7 +231,8 @@ def test_truncation_is_one_call_a_window_with_the_state_detached(kind, reverse, 
         rng = np.random.default_rng(truncate)
         op, inputs, sizes = KINDS[kind](rng)
         options = options_of(rng, sizes, None, reverse, None, dropped, "none", squash)
-        y = op(*inputs, **{**options, "truncate": truncate, "active": active})[0]
+        time = {"truncate": truncate, "active": FULL if active is None else active}
+        y = op(*inputs, **{**options, **time})[0]
         weights = mg.tensor(rng.standard_normal(y.shape))
         actual = mg.grad((y * weights).sum(), inputs)
         total = 0.0

@@ -9,8 +9,8 @@ from .base import Fused
 
 
 def lstm_step(a, c, w_ch=None, softsign=False, seen=lambda c: c):
-    """The next hidden and cell state from the gates' inputs a (B, 4H), in the order i, f, g, o, with
-    the peephole weights (3H) of i, f, o; `seen` is what happens to the cell on its way out.
+    """The next hidden and cell state from the gates' inputs a (B, 4H), in the order i, f, g, o,
+    with the peephole weights (3H) of i, f, o; `seen` is what happens to the cell on its way out.
     """
     squash = ops.softsign if softsign else ops.tanh
     i, f, g, o = ops.chunk(a, 4, dim=1)

@@ -17,8 +17,8 @@ class LSTM(Recurrent):
       the order i, f, g, o
     - with `projected` there is a further input w_hr (P, H): the hidden state is projected to P
       numbers (Sak et al. 2014); then h is (B, P) and w_hh (4H, P)
-    - with `peephole` there is a further, last input w_ch (3H): the gates i and f see the cell before
-      the step, o the cell after it (Gers & Schmidhuber 2000)
+    - with `peephole` there is a further input w_ch (3H): the gates i and f see the cell before the
+      step, o the cell after it (Gers & Schmidhuber 2000)
     - `softsign` in place of tanh
     - outputs: hs (T, B, H), h (B, H), c (B, H)
     """

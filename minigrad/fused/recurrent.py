@@ -4,8 +4,6 @@ what may happen to the state between two of them.
 
 from __future__ import annotations
 
-import numpy as np
-
 from .. import ops
 from ..backend import backend_of
 from ..op import raw
@@ -36,9 +34,9 @@ class Recurrent(Fused):
     batch last is 1.1 to 1.5 times faster in OpenBLAS than `h @ Uᵀ` (benchmarks/products.py), and
     each gate is one contiguous block.
 
-    A subclass gives `cell`, one step in primitives, and the same by hand: `step` makes the new state
-    of the product U h, `slopes` what a step's gradients are to be multiplied with, for several
-    steps at once, and `step_back` the gradient of the product.
+    A subclass gives `cell`, one step in primitives, and the same by hand: `step` makes the new
+    state of the product U h, `slopes` what a step's gradients are to be multiplied with, for
+    several steps at once, and `step_back` the gradient of the product.
     """
 
     parts = 1
@@ -55,7 +53,7 @@ class Recurrent(Fused):
     def compose(self, xs, *inputs):
         state, weights = inputs[: self.parts], inputs[self.parts :]
         backend, T = backend_of(raw(xs)), len(xs)
-        active, cuts = self.active, self.windows(*xs.shape[:2])
+        active, cuts = self.active, self.windows()
         if active is not None:
             active = backend.upload(active)
             xs = ops.where(active[:, :, None], xs, 0.0)  # NaN in the padding stays there
@@ -84,13 +82,13 @@ class Recurrent(Fused):
             return zoneout * before + (1 - zoneout) * after
         return ops.where(zoneout[t], before, after)
 
-    def windows(self, T, B):
+    def windows(self):
         """(T, B) on the host, in the order of the steps, true where a sentence's next window of
         `truncate` steps begins; None without.
         """
         if self.truncate is None:
             return None
-        on = np.ones((T, B), bool) if self.active is None else self.turned(self.active)
+        on = self.turned(self.active)
         before = on.cumsum(axis=0) - on
         return on & (before > 0) & (before % self.truncate == 0)
 
@@ -234,7 +232,7 @@ class Recurrent(Fused):
             self.mask = self.backend.upload(active)
             full = active.all(axis=1).tolist()
             self.idle = [None if f else ~on for f, on in zip(full, self.mask)]
-        windows = self.windows(T, B)
+        windows = self.windows()
         if windows is not None:
             some = windows.any(axis=1).tolist()
             windows = self.backend.upload(windows)

@@ -13,14 +13,14 @@ from .. import fused, ops
 from ..backend import backend_of
 from ..dtypes import get_default_dtype
 from ..ops import zeros
-from ..ops.random import Generator
+from ..ops.random import Generator, rand
 from ..tensor import Tensor, wrap
 from . import functional as F
 from . import init
 from .module import Module, Parameter
 from .utils.rnn import PackedSequence, pack_like, pad_packed_sequence
 
-GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "LSTM": 4}
+GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "RNN_SOFTSIGN": 1, "GRU": 3, "LSTM": 4}
 
 
 class RNNBase(Module):
@@ -31,9 +31,23 @@ class RNNBase(Module):
     states of the last layer (T, B, directions * hidden_size) and the last state of every layer. A
     state is h (num_layers * directions, B, hidden_size), for an LSTM a pair (h, c) of such.
 
-    `lengths`, B integers from 0 to T in any order: the state that comes out is the one at each
-    sentence's last token, the backward direction begins there, and outputs beyond it are zero.
-    `generator` draws the dropout between the layers.
+    The call takes further, by name:
+
+    - `lengths`, B integers from 0 to T in any order: the state that comes out is the one at each
+      sentence's last token, the backward direction begins there, and outputs beyond it are zero
+    - `truncate`, a number of steps: no gradient flows through the state from one window of so many
+      steps of a sentence to the window before it (truncated backpropagation through time, Williams
+      & Peng 1990); the values stay as they are
+
+    Beside PyTorch's, and by name only, there are these options; all act in training only, but for
+    zoneout, which in evaluation takes the mean of what it draws in training:
+
+    - `recurrent_dropout`, a probability: elements of the hidden state that the recurrent product
+      does not see, the same at every step (variational dropout, Gal & Ghahramani 2016)
+    - `variational`: `dropout` between the layers, too, is the same at every step
+    - `zoneout`, a probability: elements of the state that keep their old value, drawn anew at every
+      step; for an LSTM also a pair, of the cell and of the hidden state (Krueger et al. 2017)
+    - `generator` draws all of these
 
     Weights are looked up by name at every call, so a program may put a tensor that it computed in
     the place of a parameter that it deleted.
@@ -53,12 +67,17 @@ class RNNBase(Module):
         device: Any = None,
         dtype: Any = None,
         *,
+        recurrent_dropout: float = 0.0,
+        variational: bool = False,
+        zoneout: float | tuple[float, float] = 0.0,
         generator: Generator | None = None,
+        extra_shapes: dict[str, tuple[int, ...]] | None = None,
     ):
         super().__init__()
         if mode not in GATES:
             raise ValueError(f"mode {mode!r}: expected one of {', '.join(GATES)}")
-        for name, value in (("bias", bias), ("batch_first", batch_first)):
+        flags = {"bias": bias, "batch_first": batch_first, "variational": variational}
+        for name, value in flags.items():
             if not isinstance(value, bool):
                 raise TypeError(f"{name} is {value!r}, expected True or False")
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
@@ -67,9 +86,19 @@ class RNNBase(Module):
                 raise TypeError(f"{name} is {value!r}, expected a whole number")
             if value < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
-        if not isinstance(dropout, numbers.Real) or isinstance(dropout, bool):
-            raise ValueError(f"dropout is {dropout!r}, expected a number from 0 to 1")
-        F.check_probability(dropout)
+        shares = zoneout if isinstance(zoneout, tuple) else (zoneout,)
+        if len(shares) > 1 + (mode == "LSTM"):
+            raise ValueError(f"zoneout is {zoneout!r}, expected one number, or two for an LSTM")
+        for name, p in [
+            ("dropout", dropout),
+            ("recurrent_dropout", recurrent_dropout),
+            *[("zoneout", share) for share in shares],
+        ]:
+            if not isinstance(p, numbers.Real) or isinstance(p, bool):
+                raise ValueError(f"{name} is {p!r}, expected a number from 0 to 1")
+            F.check_probability(p)
+        if variational and not dropout:
+            raise ValueError("variational=True is about the dropout between layers: give dropout")
         if proj_size and mode != "LSTM":
             raise ValueError(f"proj_size is for the LSTM, not for {mode}")
         if not 0 <= proj_size < hidden_size:
@@ -85,6 +114,8 @@ class RNNBase(Module):
         self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
         self.dropout, self.bidirectional = float(dropout), bidirectional
         self.proj_size, self.generator = proj_size, generator
+        self.recurrent_dropout, self.variational = float(recurrent_dropout), variational
+        self.zoneout = tuple(map(float, zoneout)) if len(shares) > 1 else float(shares[0])
         self._all_weights: list[list[str]] = []  # names, for each layer and direction
         gates, out = GATES[mode] * hidden_size, proj_size or hidden_size
         for layer in range(num_layers):
@@ -96,6 +127,7 @@ class RNNBase(Module):
                 shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)}
             if proj_size:
                 shapes["weight_hr"] = proj_size, hidden_size
+            shapes |= extra_shapes or {}
             for suffix in [f"l{layer}", f"l{layer}_reverse"][: self.directions]:
                 self._all_weights.append([f"{name}_{suffix}" for name in shapes])
                 for name, shape in shapes.items():
@@ -119,8 +151,11 @@ class RNNBase(Module):
 
     def reset_parameters(self) -> None:
         bound = 1 / math.sqrt(self.hidden_size)
-        for p in self.parameters():
-            init.uniform_(p, -bound, bound)
+        for name, p in self.named_parameters():
+            if name.startswith("norm_"):
+                init.constant_(p, 0.0 if "bias" in name else 1.0)
+            else:
+                init.uniform_(p, -bound, bound)
 
     def flatten_parameters(self) -> None:
         """For PyTorch programs: there is no other memory layout to change to."""
@@ -129,13 +164,20 @@ class RNNBase(Module):
         """One layer in one direction: the outputs, and each part of the last state."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
-    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None) -> tuple:
+    def forward(
+        self, input: Any, hx: Any = None, *, lengths: Any = None, truncate: int | None = None
+    ) -> tuple:
+        if truncate is not None and (not isinstance(truncate, numbers.Integral) or truncate < 1):
+            raise ValueError(
+                f"truncate is {truncate!r}, expected a whole number of steps from 1 on, or None"
+            )
+        time = {"lengths": lengths, "truncate": truncate}
         if isinstance(input, PackedSequence):
             if lengths is not None:
                 raise ValueError("a PackedSequence has its lengths with it: pass no lengths=")
             self.check_input(input.data, 2)
-            x, lengths = pad_packed_sequence(input)
-            y, state = self.run(x, self.first_state(x, hx), lengths)
+            x, time["lengths"] = pad_packed_sequence(input)
+            y, state = self.run(x, self.first_state(x, hx), **time)
             return pack_like(y, input), state
         if input.ndim not in (2, 3):
             raise ValueError(
@@ -146,24 +188,26 @@ class RNNBase(Module):
         self.check_input(input, input.ndim)
         if input.ndim == 2:
             x = ops.unsqueeze(input, 1)
-            y, state = self.run(x, self.first_state(x, hx, batched=False), lengths)
+            y, state = self.run(x, self.first_state(x, hx, batched=False), **time)
             several = isinstance(state, tuple)
             state = tuple([s.squeeze(1) for s in state]) if several else state.squeeze(1)
             return y.squeeze(1), state
         x = ops.transpose(input, 0, 1) if self.batch_first else input
-        y, state = self.run(x, self.first_state(x, hx), lengths)
+        y, state = self.run(x, self.first_state(x, hx), **time)
         return (ops.transpose(y, 0, 1) if self.batch_first else y), state
 
-    def run(self, x: Tensor, state: list[Tensor], lengths: Any) -> tuple:
+    def run(self, x: Tensor, state: list[Tensor], lengths: Any, truncate: int | None) -> tuple:
         """All layers over x (T, B, input_size)."""
         if not len(x):
             raise RuntimeError(f"{type(self).__name__}: a sequence of length 0")
         active = active_steps(lengths, *x.shape[:2])
+        if truncate is not None and active is None:
+            active = np.ones(x.shape[:2], bool)
         state = list(zip(*[ops.unbind(part) for part in state]))  # of each layer and direction
         last = []
         for layer in range(self.num_layers):
             if layer:
-                x = F.dropout(x, self.dropout, self.training, generator=self.generator)
+                x = self.between(x)
             outputs = []
             for direction in range(self.directions):
                 n = len(last)
@@ -172,14 +216,47 @@ class RNNBase(Module):
                     shape = (GATES[self.mode] * self.hidden_size,)
                     nothing = wrap(backend_of(x.array).xp.zeros(shape, x.array.dtype))
                     weights[2:2] = nothing, nothing
-                y, *parts = self.sequence(
-                    x, state[n], weights, active=active, reverse=direction == 1
-                )
+                time = {"active": active, "reverse": direction == 1, "truncate": truncate}
+                y, *parts = self.sequence(x, state[n], weights, **time, **self.noise(x))
                 outputs.append(y)
                 last.append(parts)
             x = outputs[0] if len(outputs) == 1 else ops.cat(outputs, 2)
         last = tuple([ops.stack(parts) for parts in zip(*last)])
         return x, last if self.mode == "LSTM" else last[0]
+
+    def between(self, x: Tensor) -> Tensor:
+        """The dropout between two layers."""
+        if not self.variational:
+            return F.dropout(x, self.dropout, self.training, generator=self.generator)
+        return x * self.factors(x, self.dropout) if self.training else x
+
+    def noise(self, x: Tensor) -> dict[str, Any]:
+        """What is drawn for the state of one layer in one direction, as the kernels take it."""
+        options: dict[str, Any] = {}
+        if self.recurrent_dropout and self.training:
+            size = self.proj_size or self.hidden_size
+            options["dropped"] = self.factors(x, self.recurrent_dropout, size).array
+        if self.zoneout:
+            cell, hidden = self.zoneout if isinstance(self.zoneout, tuple) else [self.zoneout] * 2
+            shares = [(hidden, self.proj_size or self.hidden_size), (cell, self.hidden_size)]
+            options["zoneout"] = tuple(
+                None
+                if not p
+                else (self.drawn(*x.shape[:2], size) < p).array
+                if self.training
+                else p
+                for p, size in shares
+            )
+        return options
+
+    def factors(self, x: Tensor, p: float, size: int | None = None) -> Tensor:
+        """0 with probability p, else 1 / (1 - p), the same at every step: (B, size)."""
+        kept = self.drawn(x.shape[1], size or x.shape[2]) >= p
+        return kept.to(dtype=x.dtype) * (1 / (1 - p) if p < 1 else 0.0)
+
+    def drawn(self, *shape: int) -> Tensor:
+        device = getattr(self, self._all_weights[0][0]).device
+        return rand(*shape, generator=self.generator, device=device)
 
     def check_input(self, x: Tensor, ndim: int) -> None:
         name, weight = type(self).__name__, getattr(self, self._all_weights[0][0])
@@ -225,17 +302,26 @@ class RNNBase(Module):
             "batch_first": False,
             "dropout": 0.0,
             "bidirectional": False,
+            "recurrent_dropout": 0.0,
+            "variational": False,
+            "zoneout": 0.0,
+            "forget_bias": None,
+            "peephole": False,
+            "layer_norm": False,
+            "activation": "tanh",
         }
         parts += [
             f"{k}={getattr(self, k)}"
             for k, default in defaults.items()
-            if getattr(self, k) != default
+            if getattr(self, k, default) != default
         ]
         return ", ".join(parts)
 
 
 class RNN(RNNBase):
-    """h = tanh(W x + b + U h + b') (Elman 1990), or with relu; see RNNBase for the call."""
+    """h = tanh(W x + b + U h + b') (Elman 1990), or with relu or softsign; see RNNBase for the call
+    and for further options.
+    """
 
     def __init__(
         self,
@@ -251,8 +337,10 @@ class RNN(RNNBase):
         dtype: Any = None,
         **options: Any,
     ):
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity {nonlinearity!r}: expected 'tanh' or 'relu'")
+        if nonlinearity not in ("tanh", "relu", "softsign"):
+            raise ValueError(
+                f"nonlinearity {nonlinearity!r}: expected 'tanh' or 'relu', or 'softsign'"
+            )
         stack = num_layers, bias, batch_first, dropout, bidirectional
         options |= {"device": device, "dtype": dtype}
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, *stack, **options)
@@ -260,12 +348,14 @@ class RNN(RNNBase):
 
     def sequence(self, x: Tensor, state: list, weights: list, **time: Any) -> tuple:
         w_ih, w_hh, b_ih, b_hh = weights
-        return fused.rnn(x, *state, w_ih, w_hh, b_ih + b_hh, relu=self.mode == "RNN_RELU", **time)
+        squash = {"relu": self.mode == "RNN_RELU", "softsign": self.mode == "RNN_SOFTSIGN"}
+        return fused.rnn(x, *state, w_ih, w_hh, b_ih + b_hh, **squash, **time)
 
 
 class GRU(RNNBase):
     """Gated recurrent units (Cho et al. 2014), in PyTorch's variant: the reset gate multiplies
-    U h + b', not h. See RNNBase for the call.
+    U h + b', not h. `activation` is "tanh" or "softsign". See RNNBase for the call and for further
+    options.
     """
 
     def __init__(
@@ -279,22 +369,35 @@ class GRU(RNNBase):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        activation: str = "tanh",
         **options: Any,
     ):
         stack = num_layers, bias, batch_first, dropout, bidirectional
         options |= {"device": device, "dtype": dtype}
         super().__init__("GRU", input_size, hidden_size, *stack, **options)
+        self.activation = checked_activation(activation)
 
     def sequence(self, x: Tensor, state: list, weights: list, **time: Any) -> tuple:
-        return fused.gru(x, *state, *weights, **time)
+        softsign = self.activation == "softsign"
+        return fused.gru(x, *state, *weights, softsign=softsign, **time)
 
 
 class LSTM(RNNBase):
     """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000); see
-    RNNBase for the call.
+    RNNBase for the call and for further options.
 
     With `proj_size` the hidden state, and with it the output, is projected to so many numbers (Sak
-    et al. 2014). `forget_bias` sets the forget gates' bias; None leaves it as PyTorch starts it.
+    et al. 2014). By name only:
+
+    - `forget_bias` sets the forget gates' bias; None leaves it as PyTorch starts it. 1 is the usual
+      choice (Gers et al. 2000; Jozefowicz et al. 2015), long time lags have also been given 5
+    - `peephole`: the gates see the cell (Gers & Schmidhuber 2000); weights `weight_ch_l0` (3H) for
+      i, f, o
+    - `layer_norm`: what comes from the input, what comes from the hidden state, and the cell on its
+      way out are normalised over the units (Ba et al. 2016); gains `norm_ih_l0`, `norm_hh_l0` (4H),
+      `norm_c_l0` (H), and the bias `norm_bias_c_l0` (H)
+    - `activation`: "tanh" or "softsign", of the candidate and of the cell on its way out
     """
 
     def __init__(
@@ -311,19 +414,39 @@ class LSTM(RNNBase):
         dtype: Any = None,
         *,
         forget_bias: float | None = None,
+        peephole: bool = False,
+        layer_norm: bool = False,
+        activation: str = "tanh",
         **options: Any,
     ):
         if forget_bias is not None and not bias:
             raise ValueError("LSTM: forget_bias needs bias=True")
         stack = num_layers, bias, batch_first, dropout, bidirectional, proj_size
         options |= {"device": device, "dtype": dtype}
-        super().__init__("LSTM", input_size, hidden_size, *stack, **options)
+        gains = {"norm_ih": 4, "norm_hh": 4, "norm_c": 1, "norm_bias_c": 1} if layer_norm else {}
+        extra = ({"weight_ch": 3} if peephole else {}) | gains
+        shapes = {name: (n * hidden_size,) for name, n in extra.items()}
+        super().__init__("LSTM", input_size, hidden_size, *stack, extra_shapes=shapes, **options)
+        self.forget_bias, self.activation = forget_bias, checked_activation(activation)
+        self.peephole, self.layer_norm = peephole, layer_norm
         if forget_bias is not None:
             init.forget_bias_(self, forget_bias)
 
     def sequence(self, x: Tensor, state: list, weights: list, **time: Any) -> tuple:
-        w_ih, w_hh, b_ih, b_hh, *w_hr = weights
-        return fused.lstm(x, *state, w_ih, w_hh, b_ih + b_hh, *w_hr, **time)
+        w_ih, w_hh, b_ih, b_hh, *more = weights
+        more = {
+            "w_hr": more.pop(0) if self.proj_size else None,
+            "w_ch": more.pop(0) if self.peephole else None,
+            "norms": more if self.layer_norm else None,
+            "softsign": self.activation == "softsign",
+        }
+        return fused.lstm(x, *state, w_ih, w_hh, b_ih + b_hh, **more, **time)
+
+
+def checked_activation(activation: str) -> str:
+    if activation not in ("tanh", "softsign"):
+        raise ValueError(f"activation {activation!r}: expected 'tanh' or 'softsign'")
+    return activation
 
 
 def active_steps(lengths: Any, T: int, B: int) -> np.ndarray | None:
