@@ -96,7 +96,7 @@ class Gradients:
         if slot in self.owned:
             self.owned.discard(slot)  # given away: who asks again gets a copy
             return g
-        return ops.clone(g) if isinstance(g, Tensor) else g.copy()
+        return g.clone() if isinstance(g, Tensor) else g.copy()
 
     def hooked(self, owner: Op | Tensor, index: int, g: Any) -> Any:
         """What the hooks on a tensor make of its gradient; `retain_grad` sees the result."""
@@ -117,7 +117,7 @@ class Gradients:
         if x is not None:
             g = given if self.create_graph else as_tensor(given.array.copy())
             x.grad = g if x.grad is None else x.grad + g
-        return given if self.create_graph else given.array
+        return given if self.create_graph or given.is_sparse else given.array
 
 
 def vjp(

@@ -101,7 +101,7 @@ class Tensor:
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"a gradient is a Tensor or None, not a {type(value).__name__}")
-            if value.array.shape != self.array.shape or value.dtype != self.dtype:
+            if value.shape != self.array.shape or value.dtype != self.dtype:
                 raise RuntimeError(
                     f"a gradient of shape {tuple(value.shape)} and {value.dtype} was assigned to a "
                     f"tensor of shape {tuple(self.shape)} and {self.dtype}"

@@ -198,8 +198,6 @@ def test_from_pretrained():
     np.testing.assert_array_equal(values(table.weight), values(rows))
     assert not table.weight.requires_grad
     assert nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=1).padding_idx == 1
-    with pytest.raises(NotImplementedError, match="sparse"):
-        nn.Embedding(3, 2, sparse=True)
 
 
 def test_one_hot():

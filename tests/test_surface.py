@@ -453,7 +453,6 @@ def test_modules_out_of_scope(name):
         (F, "conv2d"),
         (F, "grid_sample"),
         (mg.func, "vmap"),
-        (mg.optim, "SparseAdam"),
     ],
 )
 def test_layers_out_of_scope(home, name):

@@ -7,6 +7,7 @@ from typing import Any, Sequence
 from .. import ops
 from ..engine import Gradients, as_tensor, vjp
 from ..modes import recording
+from ..ops.sparse import accumulated
 from ..tensor import Tensor
 
 
@@ -106,7 +107,7 @@ def backward(
             elif create_graph or x.grad.requires_grad:
                 x.grad = x.grad + new
             else:
-                x.grad.add_(new)
+                x.grad = accumulated(x.grad, new)
         for x in targets:
             for hook in list((x.after_hooks or {}).values()):
                 hook(x)

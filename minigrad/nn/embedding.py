@@ -90,7 +90,6 @@ class Embedding(_Table):
         dtype: Any = None,
     ):
         super().__init__()
-        F.refuse_sparse(sparse)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = _checked_padding(padding_idx, num_embeddings)
         self.max_norm, self.norm_type = max_norm, norm_type
@@ -106,6 +105,7 @@ class Embedding(_Table):
             self.max_norm,
             self.norm_type,
             self.scale_grad_by_freq,
+            self.sparse,
         )
 
 
@@ -131,7 +131,6 @@ class EmbeddingBag(_Table):
         dtype: Any = None,
     ):
         super().__init__()
-        F.refuse_sparse(sparse)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse

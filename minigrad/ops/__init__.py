@@ -169,7 +169,7 @@ from .factorize import (
 )
 from .dlpack import from_dlpack, to_dlpack
 from .integers import gcd, lcm, nextafter, unravel_index
-from .indexing import Part, embedding, index, index_put, index_put_, set_item
+from .indexing import Part, index, index_put, index_put_, set_item
 from .products import (
     addbmm,
     addmm,
@@ -258,6 +258,7 @@ from .reduce import (
     var,
     var_mean,
 )
+from .rows import embedding
 from .scan import cummax, cummin, cumprod, cumsum, diff, logcumsumexp, prod
 from .scatter import (
     gather,

@@ -1,4 +1,4 @@
-"""Reading and writing through an index: `x[...]`, and the rows of an embedding table.
+"""Reading and writing through an index: `x[...]`.
 
 An index is taken as PyTorch takes it: integers, slices, None and Ellipsis first, which gives a
 view, then all arrays of integers or bools at once, which gives a copy.
@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend_of, is_array
+from ..backend import CPU, backend_of, is_array
 from ..modes import is_recording
 from ..op import Op, raw
 from ..tensor import Tensor
-from .elementwise import eq, masked_fill
 from .writing import become, check_memory, write
 
 
@@ -93,22 +92,79 @@ def _index_array(part: Any) -> Any:
 class Part:
     """A gradient that is zero outside `index`: added where it belongs it costs its own size only,
     where a loop over x[t] would fill T arrays of zeros.
+
+    `distinct` promises that no place occurs twice; what goes to row `skip` is dropped.
     """
 
-    def __init__(self, values: Any, index: tuple, distinct: bool):
-        self.values, self.index, self.distinct = values, index, distinct
+    def __init__(self, values: Any, index: tuple, distinct: bool, skip: int | None = None):
+        self.values, self.index, self.distinct, self.skip = values, index, distinct, skip
         self.dtype = values.dtype
 
-    def add_to(self, whole: Any) -> None:
+    def add_to(self, whole: Any, zeros: bool = False) -> None:
         if self.distinct:
             whole[self.index] += self.values
+        elif len(self.index) == 1:
+            add_rows(whole, self.index[0], self.values, self.skip, zeros)
         else:
             backend_of(whole).add_at(whole, self.index, self.values)
 
     def whole(self, shape: tuple) -> Any:
         whole = backend_of(self.values).xp.zeros(shape, self.dtype)
-        self.add_to(whole)
+        self.add_to(whole, zeros=True)
         return whole
+
+
+def runs(ids: Any) -> tuple:
+    """The order that sorts ids, ids in that order, and where in it each value begins and how often
+    it occurs.
+    """
+    xp = backend_of(ids).xp
+    order = ids.argsort()
+    ids = ids[order]
+    new = xp.ones(len(ids) + 1, bool)
+    new[1:-1] = ids[1:] != ids[:-1]
+    edges = xp.flatnonzero(new)
+    return order, ids, edges[:-1], xp.diff(edges)
+
+
+def add_rows(table: Any, ids: Any, rows: Any, skip: int | None = None, zeros: bool = False) -> None:
+    """table[ids] += rows, where ids may occur again and again; row `skip` is left out. `zeros` says
+    that the table holds nothing else.
+
+    The n-th occurrences of all ids are distinct, so they are added together; what remains when
+    only a few frequent ids are left is summed id by id.
+    """
+    ids, rows = ids.reshape(-1), rows.reshape(ids.size, *table.shape[1:])
+    backend = backend_of(table)
+    if skip is not None and (backend is not CPU or rows.size < SMALL):
+        kept = ids % len(table) != skip
+        ids, rows = ids[kept], rows[kept]
+    if backend is not CPU or rows.size < SMALL or rows.size < 8 * ids.size:
+        backend.add_at(table, ids, rows)
+        return
+    if ids.min() < 0:  # from the end: the same row under two names
+        ids = backend.xp.where(ids < 0, ids + len(table), ids)
+    order, ids, first, counts = runs(ids)
+    if skip is not None:
+        kept = ids[first] != skip
+        first, counts = first[kept], counts[kept]
+    if zeros:
+        table[ids[first]] = rows[order[first]]
+    n, most = int(zeros), counts.max(initial=0)
+    # a round costs about as much as the sums of three ids
+    while len(first) >= 20 or most - n < len(first) // 2:
+        again = counts > n
+        first, counts = first[again], counts[again]
+        if not len(first):
+            return
+        table[ids[first]] += rows[order[first + n]]
+        n += 1
+    for start, count in zip(first.tolist(), counts.tolist()):
+        if count > n:
+            table[ids[start]] += rows[order[start + n : start + count]].sum(axis=0)
+
+
+SMALL = 4096  # numbers to add, below which adding them one by one is faster
 
 
 class Index(Op):
@@ -258,42 +314,3 @@ def index_put(input, indices, values, accumulate=False):
 
 def index_put_(input, indices, values, accumulate=False):
     return become(input, index_put(input, indices, values, accumulate))
-
-
-class Rows(Op):
-    """y = table[ids], the rows of a table (V, D) at ids of any shape S: (*S, D)
-
-    Row `padding_idx` is read and gets no gradient.
-    """
-
-    fresh = True
-
-    def forward(self, table, ids):
-        self.shape = table.shape
-        return table[ids]
-
-    def backward(self, g, _y, _table, ids):
-        return AddRows(shape=self.shape, padding_idx=self.padding_idx)(g, ids), None
-
-
-class AddRows(Op):
-    """Zeros of `shape` (V, D) with the rows of g added at ids: the adjoint of reading rows there"""
-
-    def forward(self, g, ids):
-        table = self.xp.zeros(self.shape, g.dtype)
-        self.backend.add_at(table, ids.reshape(-1), g.reshape(-1, self.shape[1]))
-        if self.padding_idx is not None:
-            table[self.padding_idx] = 0
-        return table
-
-    def backward(self, g, _y, _g, ids):
-        rows = Rows(padding_idx=None)(g, ids)
-        if self.padding_idx is not None:
-            pads = eq(ids, self.padding_idx)
-            rows = masked_fill(rows, pads.reshape((*pads.shape, 1)), 0.0)
-        return rows, None
-
-
-def embedding(ids, table, padding_idx=None):
-    """Rows of `table` (V, D) at ids, integers of any shape."""
-    return Rows(padding_idx=padding_idx)(table, ids)

@@ -8,8 +8,4 @@ from .adaptive import Adadelta, Adagrad, RMSprop, Rprop
 from .lbfgs import LBFGS
 from .optimizer import Optimizer
 from .sgd import ASGD, SGD
-
-
-def __getattr__(name: str) -> object:
-    hint = ": there are no sparse gradients: use Adam" if name == "SparseAdam" else ""
-    raise AttributeError(f"module 'minigrad.optim' has no attribute {name!r}{hint}")
+from .sparse_adam import SparseAdam

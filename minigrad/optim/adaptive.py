@@ -48,6 +48,17 @@ class Adagrad(PerParameter):
         s *= lr / (1 + (step - 1) * group["lr_decay"])
         x -= s
 
+    def update_rows(self, p, g, group):
+        if group["weight_decay"]:
+            raise RuntimeError("Adagrad: weight_decay does not go with sparse gradients")
+        state = self.state[p]
+        state["step"].array += 1
+        # the rule for the rows alone, in a state of these rows
+        x, total = p.array[g.ids], state["sum"].array[g.ids]
+        own = {"step": state["step"].array, "sum": total}
+        self.update(x, -g.rows if group["maximize"] else g.rows, own, number(group["lr"]), group)
+        p.array[g.ids], state["sum"].array[g.ids] = x, total
+
 
 class RMSprop(PerParameter):
     """x ← x - lr g / (√v + ε) with v the decaying mean of g² (Tieleman & Hinton 2012).

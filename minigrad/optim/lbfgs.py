@@ -105,7 +105,7 @@ class LBFGS(Optimizer):
         xp = module_of(self._params[0].array)
         return xp.concatenate(
             [
-                (xp.zeros_like(p.array) if p.grad is None else p.grad.array).reshape(-1)
+                (xp.zeros_like(p.array) if p.grad is None else p.grad.to_dense().array).reshape(-1)
                 for p in self._params
             ]
         )

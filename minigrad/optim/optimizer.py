@@ -312,6 +312,10 @@ class PerParameter(Optimizer):
         return loss
 
     def _advance(self, p: Tensor, group: dict[str, Any]) -> None:
+        if p.grad.is_sparse:
+            self.update_rows(p, p.grad.coalesce(), group)
+            p.changed()
+            return
         x, g, lr = p.array, p.grad.array, number(group["lr"])
         known = self.state.get(p, {})
         state = {name: t.array for name, t in known.items() if isinstance(t, Tensor)}
@@ -339,6 +343,13 @@ class PerParameter(Optimizer):
     def update(self, x: Any, g: Any, state: dict[str, Any], lr: float, group: dict) -> None:
         """Change the array x, and the arrays of its state, by the gradient; `g` stays as it is."""
         raise NotImplementedError(f"{type(self).__name__} defines no update()")
+
+    def update_rows(self, p: Tensor, g: Any, group: dict[str, Any]) -> None:
+        """Change p by a gradient that holds only rows, each once: `g.ids` and `g.rows`."""
+        raise RuntimeError(
+            f"{type(self).__name__} does not take sparse gradients, which SGD, Adagrad and "
+            "SparseAdam do: use one of them for this parameter, or sparse=False in its embedding"
+        )
 
 
 _FROM_ZERO = set("lr lr_decay weight_decay momentum momentum_decay eps alpha".split())

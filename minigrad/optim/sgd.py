@@ -47,6 +47,17 @@ class SGD(PerParameter):
             g = g + momentum * v if group["nesterov"] else v
         x -= lr * g
 
+    def update_rows(self, p, g, group):
+        if group["weight_decay"]:
+            raise RuntimeError("SGD: weight_decay does not go with sparse gradients")
+        if group["momentum"]:  # which goes on in the rows that are not read
+            sparse, p.grad = p.grad, g.to_dense()
+            self._advance(p, group)
+            p.grad = sparse
+            return
+        lr = number(group["lr"])
+        p.array[g.ids] -= (-lr if group["maximize"] else lr) * g.rows
+
 
 class ASGD(PerParameter):
     """x ← (1 - λη) x - ηg with η = lr / (1 + λ lr t)^α, and `ax` in the state, the average of x

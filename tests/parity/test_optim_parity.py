@@ -126,7 +126,7 @@ def test_signature_groups_and_text(name):
 DATABASE = {
     info.name: info
     for info in common_optimizers.optim_db
-    if info.name not in ("Adafactor", "Muon", "SparseAdam")  # not recurrent work's, or sparse
+    if info.name not in ("Adafactor", "Muon", "SparseAdam")  # not recurrent work's, or tested elsewhere
 }
 
 
@@ -669,8 +669,8 @@ def test_every_name_of_pytorch_is_here():
         (optim.swa_utils, torch.optim.swa_utils),
     ):
         missing = {name for name in theirs.__all__ if not hasattr(mine, name)}
-        # not recurrent work's, for sparse gradients, for tracing
-        others = {"Adafactor", "Muon", "SparseAdam", "swap_in_optimizer_params_and_state"}
+        # not recurrent work's, for tracing
+        others = {"Adafactor", "Muon", "swap_in_optimizer_params_and_state"}
         assert missing <= others
 
 

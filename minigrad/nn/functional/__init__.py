@@ -79,7 +79,6 @@ from .linear import (
     embedding_bag,
     linear,
     one_hot,
-    refuse_sparse,
 )
 from .losses import (
     binary_cross_entropy,

@@ -8,7 +8,7 @@ from typing import Any
 from ... import ops
 from ...backend import CPU, backend_of, is_array
 from ...op import raw
-from ...ops.indexing import AddRows
+from ...ops.rows import AddRows
 from ...ops.layers import scale_gradient
 from ...tensor import Tensor, wrap
 from ..errors import BadArgument
@@ -82,8 +82,9 @@ def embedding(
     """Rows of weight (V, D) at ids `input` of any shape S -> (*S, D).
 
     The row `padding_idx` gets no gradient. With `max_norm`, rows that are longer are first
-    shortened in place. `scale_grad_by_freq` divides a row's gradient by how often it was read.
-    Raises IndexError for ids outside the table.
+    shortened in place. `scale_grad_by_freq` divides a row's gradient by how often it was read. With
+    `sparse` the gradient of a leaf holds the rows that were read and no others. Raises IndexError
+    for ids outside the table.
     """
     if weight.array.ndim != 2:
         raise RuntimeError(f"the weight must be (V, D), got shape {tuple(weight.shape)}")
@@ -93,18 +94,10 @@ def embedding(
             raise BadArgument(f"padding_idx {padding_idx} is outside a table of {V} rows")
         padding_idx %= V
     check_ids(input, "embedding ids", V)
-    refuse_sparse(sparse)
     if max_norm is not None:
         renormalize(weight, input, max_norm, norm_type)
-    y = ops.embedding(input, weight, padding_idx)
+    y = ops.embedding(input, weight, padding_idx, sparse)
     return by_frequency(y, input, V) if scale_grad_by_freq else y
-
-
-def refuse_sparse(sparse: bool) -> None:
-    if sparse:
-        raise NotImplementedError(
-            "sparse gradients are out of scope: leave sparse=False, the dense gradient is the same"
-        )
 
 
 def renormalize(weight: Tensor, ids: Tensor, max_norm: float, norm_type: float) -> None:
@@ -163,6 +156,8 @@ def embedding_bag(
             raise NotImplementedError(f"per_sample_weights go with mode='sum', got {mode!r}")
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("scale_grad_by_freq does not go with mode='max'")
+    if mode == "max" and sparse:
+        raise ValueError("sparse does not go with mode='max'")
     xp = backend_of(raw(input)).xp
     starts = bag_starts(input, offsets, include_last_offset, xp)
     ids = input.reshape(-1)

@@ -94,7 +94,8 @@ def _listed(tensors: Iterable[Tensor] | Tensor) -> list[Tensor]:
 
 
 def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
-    return [p.grad for p in _listed(parameters) if p.grad is not None]
+    grads = [p.grad for p in _listed(parameters) if p.grad is not None]
+    return [g.coalesce_()._values() if g.is_sparse else g for g in grads]
 
 
 def _norm(tensors: Sequence[Tensor], p: float, error_if_nonfinite: bool) -> float:
