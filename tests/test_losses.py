@@ -1,7 +1,9 @@
 """Losses against formulas in NumPy, finite differences, and each other."""
 
+import contextlib
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -257,3 +259,88 @@ ERRORS = [
 def test_errors(call, error):
     with pytest.raises(error):
         call()
+
+
+# the fused cross-entropy
+
+
+def large_case(N, V, smoothing=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((N, V)) * 3
+    target = rng.integers(0, V, N)
+    target[rng.random(N) < 0.3] = -100
+    return x, target, dict(label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("N, V", [(700, 300), (5, 70_000), (1, 1), (3, 2)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("ignored", ["some", "none", "all"])
+def test_pieces_of_rows(N, V, smoothing, ignored):
+    x, target, options = large_case(N, V, smoothing)
+    if ignored == "none":
+        target = np.abs(target) % V
+    if ignored == "all":
+        target[:] = -100
+    weights = np.random.default_rng(1).random(N)
+    found = []
+    for way in (False, True):
+        given = mg.tensor(x, requires_grad=True)
+        with composed() if way else contextlib.nullcontext():
+            losses = F.cross_entropy(given, mg.tensor(target), reduction="none", **options)
+            (losses * mg.tensor(weights)).sum().backward()
+        found.append((losses.to_numpy(), given.grad.to_numpy()))
+    for fused, written_out in zip(*found):
+        np.testing.assert_allclose(fused, written_out, atol=1e-12)
+
+
+def test_ignored_rows_may_hold_anything():
+    x, target, _ = large_case(300, 400)
+    x[target == -100] = [[np.nan], [np.inf]][0]
+    given = mg.tensor(x, requires_grad=True)
+    with np.errstate(all="raise", under="ignore"):
+        loss = F.cross_entropy(given, mg.tensor(target))
+        loss.backward()
+    assert math.isfinite(loss.item())
+    assert np.isfinite(given.grad.to_numpy()).all()
+    assert not given.grad.to_numpy()[target == -100].any()
+
+
+def test_a_graph_that_is_kept_gives_the_gradient_again():
+    x, target, options = large_case(200, 500, 0.1)
+    given = mg.tensor(x, requires_grad=True)
+    loss = F.cross_entropy(given, mg.tensor(target), **options)
+    first, second = [
+        mg.autograd.grad(loss, given, retain_graph=True)[0].numpy().copy() for _ in range(2)
+    ]
+    np.testing.assert_array_equal(first, second)
+    loss.backward()
+    np.testing.assert_array_equal(given.grad.to_numpy(), first)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_second_derivatives_of_cross_entropy(weighted, smoothing):
+    x, target, options = large_case(4, 5, smoothing)
+    options["weight"] = mg.tensor(np.arange(1.0, 6)) if weighted else None
+    assert gradcheck(
+        lambda x: F.cross_entropy(x, mg.tensor(target), **options),
+        mg.tensor(x, requires_grad=True),
+        order=2,
+    )
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_one_array_as_large_as_the_logits(training):
+    """in training, which becomes the gradient, and none without a graph."""
+    N, V = 500, 2000
+    x, target, options = large_case(N, V, 0.1)
+    given = mg.tensor(x, dtype=mg.float32, requires_grad=training)
+    target = mg.tensor(target)
+    tracemalloc.start()
+    loss = F.cross_entropy(given, target, **options)
+    if training:
+        loss.backward()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    pieces = 3 * 65536 * 4
+    assert peak < (N * V * 4 if training else 0) + pieces + 100_000

@@ -103,7 +103,7 @@ class Part:
     def add_to(self, whole: Any, zeros: bool = False) -> None:
         if self.distinct:
             whole[self.index] += self.values
-        elif len(self.index) == 1:
+        elif len(self.index) == 1 and self.index[0].dtype.kind != "b":
             add_rows(whole, self.index[0], self.values, self.skip, zeros)
         else:
             backend_of(whole).add_at(whole, self.index, self.values)
@@ -148,16 +148,21 @@ def add_rows(table: Any, ids: Any, rows: Any, skip: int | None = None, zeros: bo
     if skip is not None:
         kept = ids[first] != skip
         first, counts = first[kept], counts[kept]
-    if zeros:
-        table[ids[first]] = rows[order[first]]
-    n, most = int(zeros), counts.max(initial=0)
+    at_once = max(1, PIECE * len(rows) // rows.size)
+    n, most = 0, counts.max(initial=0)
     # a round costs about as much as the sums of three ids
     while len(first) >= 20 or most - n < len(first) // 2:
         again = counts > n
         first, counts = first[again], counts[again]
         if not len(first):
             return
-        table[ids[first]] += rows[order[first + n]]
+        to, of = ids[first], order[first + n]
+        for i in range(0, len(to), at_once):
+            j = i + at_once
+            if zeros and n == 0:
+                table[to[i:j]] = rows[of[i:j]]
+            else:
+                table[to[i:j]] += rows[of[i:j]]
         n += 1
     for start, count in zip(first.tolist(), counts.tolist()):
         if count > n:
@@ -165,6 +170,7 @@ def add_rows(table: Any, ids: Any, rows: Any, skip: int | None = None, zeros: bo
 
 
 SMALL = 4096  # numbers to add, below which adding them one by one is faster
+PIECE = 65536  # numbers that stay in a cache between two passes
 
 
 class Index(Op):

@@ -10,6 +10,7 @@ from ..backend import backend_of
 from ..dtypes import DTYPES, Size
 from ..tensor import Tensor, wrap
 from .indexing import add_rows, runs
+from .writing import check_memory
 
 
 class SparseRows(Tensor):
@@ -265,4 +266,7 @@ def accumulated(total: Tensor, g: Tensor) -> Tensor:
         add_rows(total.array, g.ids, g.rows)
         total.changed()
         return total
-    return total.add_(g)
+    check_memory(total.array)
+    total.array += g.array
+    total.changed()
+    return total

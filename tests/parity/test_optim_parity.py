@@ -126,7 +126,7 @@ def test_signature_groups_and_text(name):
 DATABASE = {
     info.name: info
     for info in common_optimizers.optim_db
-    if info.name not in ("Adafactor", "Muon", "SparseAdam")  # not recurrent work's, or tested elsewhere
+    if info.name not in ("Adafactor", "Muon", "SparseAdam")  # not needed, or elsewhere
 }
 
 

@@ -50,7 +50,7 @@ def cross_entropy(
             raise RuntimeError("cross_entropy: ignore_index does not go with probabilities")
         return _against_probabilities(input, target, weight, reduction, label_smoothing, dim)
     _check_classes("cross_entropy", input, target, ignore_index)
-    if weight is not None:
+    if weight is not None and label_smoothing:  # which weighs all classes
         log_p = ops.log_softmax(input, dim)
         return _weighted_classes(log_p, target, weight, ignore_index, reduction, label_smoothing)
     rows, classes = input, target
@@ -58,6 +58,12 @@ def cross_entropy(
         rows = ops.permute(input, (*range(dim), *range(dim + 1, len(shape)), dim))
         rows, classes = ops.reshape(rows, (-1, shape[dim])), ops.reshape(target, (-1,))
     losses = fused.cross_entropy(rows, classes, ignore_index, label_smoothing)
+    if weight is not None:
+        ignored = classes == ignore_index
+        shares = ops.masked_fill(weight[ops.where(ignored, 0, classes)], ignored, 0.0)
+        losses = losses * shares
+        if reduction == "mean":
+            return reduced(losses, reduction, shares.sum())
     if reduction == "none":
         return losses if len(places) == 1 else ops.reshape(losses, places)
     if reduction == "mean":  # by a number, where looking at it does not wait for a GPU
