@@ -260,13 +260,12 @@ def rows_of(g: Any, ids: Any, shape: tuple, skip: int | None, owned: bool) -> Sp
 
 def accumulated(total: Tensor, g: Tensor) -> Tensor:
     """total + g in the memory of `total` where that can hold it."""
-    if total.is_sparse and not g.is_sparse:
-        return g + total
-    if g.is_sparse and not total.is_sparse:
-        add_rows(total.array, g.ids, g.rows)
-        total.changed()
-        return total
+    if total.is_sparse:
+        return total.add_(g) if g.is_sparse else g + total
     check_memory(total.array)
-    total.array += g.array
+    if g.is_sparse:
+        add_rows(total.array, g.ids, g.rows)
+    else:
+        total.array += g.array
     total.changed()
     return total
