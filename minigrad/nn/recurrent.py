@@ -53,6 +53,10 @@ class RNNBase(Module):
     the place of a parameter that it deleted.
     """
 
+    recurrent_dropout = zoneout = 0.0
+    variational = peephole = layer_norm = False
+    activation = "tanh"
+
     def __init__(
         self,
         mode: str,
