@@ -10,7 +10,8 @@ from .tensor import Tensor
 
 COMPLEX = "complex numbers are not supported: keep the real and the imaginary part in two tensors"
 SPARSE = (
-    "there are no sparse tensors: index_add, scatter_add and embedding cover most of their uses"
+    "there are no sparse tensors but the gradients of embeddings with sparse=True: index_add, "
+    "scatter_add and embedding cover most of their uses"
 )
 QUANTISED = "there are no quantised tensors: use float16"
 COMPILER = (
