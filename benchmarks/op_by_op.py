@@ -91,10 +91,10 @@ def tensors(shape: tuple, made: Callable, leaf: Callable) -> list:
 
 
 def minigrad_side(*shape: int) -> Figures:
-    import minigrad as m
+    import minigrad as mg
 
-    values = tensors(shape, m.from_numpy, lambda w: m.from_numpy(w).requires_grad_())
-    return like_torch(m, values)
+    values = tensors(shape, mg.from_numpy, lambda w: mg.from_numpy(w).requires_grad_())
+    return like_torch(mg, values)
 
 
 def torch_side(*shape: int) -> Figures:
