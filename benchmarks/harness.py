@@ -56,7 +56,10 @@ class Benchmark:
         args = self.arguments().parse_args(argv)
         if args.worker:
             return self.work(args.worker)
-        cases = {name: self.cases[name] for name in args.case} if args.case else self.cases
+        wanted = args.case or [""]
+        cases = {
+            name: case for name, case in self.cases.items() if any(part in name for part in wanted)
+        }
         sides = [side for side in args.side or self.sides if self.installed(side)]
         rows = []
         for threads in args.threads:
@@ -80,8 +83,8 @@ class Benchmark:
             description=self.description, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         add = parser.add_argument
-        add("--case", action="append", choices=self.cases, help="only this one; more than once")
-        add("--side", action="append", choices=self.sides, help="only this one; more than once")
+        add("--case", action="append", help="only those with this in their name; can be repeated")
+        add("--side", action="append", choices=self.sides, help="only this one; can be repeated")
         add("--threads", type=numbers, default=self.threads, help="such as 1,2")
         add("--rounds", type=int, default=5)
         add("--seconds", type=float, default=0.4, help="how long each is repeated in a round")

@@ -1,6 +1,6 @@
 """Time of `import minigrad` in a fresh process that has imported NumPy, bytecode cached.
 
-    python benchmarks/import_time.py
+python benchmarks/import_time.py
 """
 
 from __future__ import annotations
