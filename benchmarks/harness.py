@@ -38,13 +38,15 @@ class Benchmark:
 
     A side named after a package that is not installed is left out, or one named in `needs`. The
     figures in `same` must agree between the sides, to one part in a thousand: all compute the same.
-    `columns`, by heading: a function of the figures by side, `m["torch"]["ms"]`, to a cell.
-    `fresh`: a process for each case too, for what a process can be asked but once.
+    `smallest` is a case to try a script with. `columns`, by heading: a function of the figures by
+    side, `m["torch"]["ms"]`, to a cell. `fresh`: a process for each case too, for what a process
+    can be asked but once.
     """
 
     description: str
     sides: dict[str, Callable[..., Figures]]
     cases: dict[str, list]
+    smallest: list
     columns: dict[str, Callable[[dict[str, Figures]], Any]]
     head: str = "T, B, I, H"
     needs: dict[str, str] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class Benchmark:
         args = self.arguments().parse_args(argv)
         if args.worker:
             return self.work(args.worker)
+        if args.smallest:
+            self.cases = {"smallest": self.smallest}
         wanted = args.case or [""]
         cases = {
             name: case for name, case in self.cases.items() if any(part in name for part in wanted)
@@ -85,6 +89,7 @@ class Benchmark:
         add = parser.add_argument
         add("--case", action="append", help="only those with this in their name; can be repeated")
         add("--side", action="append", choices=self.sides, help="only this one; can be repeated")
+        add("--smallest", action="store_true", help="one tiny case, to see that everything runs")
         add("--threads", type=numbers, default=self.threads, help="such as 1,2")
         add("--rounds", type=int, default=5)
         add("--seconds", type=float, default=0.4, help="how long each is repeated in a round")

@@ -47,6 +47,7 @@ BENCHMARK = Benchmark(
         "torch": lambda times: imported("torch", times),
     },
     cases={"import": [5]},
+    smallest=[1],
     columns={
         "NumPy": lambda m: m["minigrad"]["numpy"],
         "minigrad": lambda m: m["minigrad"]["ms"],

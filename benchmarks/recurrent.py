@@ -132,6 +132,7 @@ BENCHMARK = Benchmark(
         "compose": composed_side,
     },
     cases=cases(),
+    smallest=["LSTM", 2, 2, 3, 3],
     columns={
         **{side: ms(side) for side in ("minigrad", "torch", "products", "compose")},
         "torch / minigrad": ratio("torch", "minigrad"),
