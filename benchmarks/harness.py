@@ -38,15 +38,15 @@ class Benchmark:
 
     A side named after a package that is not installed is left out, or one named in `needs`. The
     figures in `same` must agree between the sides, to one part in a thousand: all compute the same.
-    `smallest` is a case to try a script with. `columns`, by heading: a function of the figures by
-    side, `m["torch"]["ms"]`, to a cell. `fresh`: a process for each case too, for what a process
-    can be asked but once.
+    `smallest` is a case, or a few by name, to try a script with. `columns`, by heading: a function
+    of the figures by side, `m["torch"]["ms"]`, to a cell. `fresh`: a process for each case too, for
+    what a process can be asked but once.
     """
 
     description: str
     sides: dict[str, Callable[..., Figures]]
     cases: dict[str, list]
-    smallest: list
+    smallest: list | dict[str, list]
     columns: dict[str, Callable[[dict[str, Figures]], Any]]
     head: str = "T, B, I, H"
     needs: dict[str, str] = field(default_factory=dict)
@@ -59,7 +59,8 @@ class Benchmark:
         if args.worker:
             return self.work(args.worker)
         if args.smallest:
-            self.cases = {"smallest": self.smallest}
+            one = self.smallest
+            self.cases = one if isinstance(one, dict) else {"smallest": one}
         wanted = args.case or [""]
         cases = {
             name: case for name, case in self.cases.items() if any(part in name for part in wanted)
@@ -77,7 +78,7 @@ class Benchmark:
             row["medians"] = {side: medians(found) for side, found in row["sides"].items()}
             self.check(row)
         print(f"{machine()}; {args.rounds} rounds\n")
-        print(self.table(rows))
+        print(self.report(rows, args))
         if args.json:
             whole = {"benchmark": Path(sys.argv[0]).stem, "machine": machine(), "rows": rows}
             Path(args.json).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
@@ -125,7 +126,8 @@ class Benchmark:
             if not all(math.isclose(value, values[0], rel_tol=1e-3) for value in values):
                 sys.exit(f"{row['case']}: the sides differ in their {figure}: {row['medians']}")
 
-    def table(self, rows: list[dict]) -> str:
+    def report(self, rows: list[dict], args: argparse.Namespace) -> str:
+        """The rows as a table in Markdown."""
         lines = [" | ".join(["", self.head, "threads", *self.columns, ""]).strip()]
         lines.append("|---" * (2 + len(self.columns)) + "|")
         for row in rows:
@@ -144,7 +146,8 @@ class Worker:
 
     def __init__(self, side: str, threads: int, seconds: float):
         variables = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), str(threads))
-        variables |= {"PYTHONPATH": str(ROOT), "BENCHMARK_SECONDS": str(seconds)}
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        variables |= {"PYTHONPATH": os.pathsep.join(paths), "BENCHMARK_SECONDS": str(seconds)}
         self.process = subprocess.Popen(
             [sys.executable, sys.argv[0], "--worker", side],
             env={**os.environ, **variables},
