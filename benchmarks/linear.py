@@ -61,6 +61,8 @@ def draw(found: dict[tuple, list], path: str) -> None:
     from matplotlib import pyplot
 
     FIGURE.parent.mkdir(exist_ok=True)
+    # text as text, and the same file for the same figures
+    pyplot.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "linear"})
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
     texts = {"T": f"steps T (B = {B}, H = {H})", "B": f"batch B (T = {T}, H = {H})"}
     for axis, letter in zip(axes, "TB"):
@@ -74,7 +76,6 @@ def draw(found: dict[tuple, list], path: str) -> None:
         axis.grid(which="both", alpha=0.3)
     axes[0].set(ylabel="ms, forward and backward")
     axes[0].legend(fontsize="small")
-    pyplot.rcParams["svg.hashsalt"] = "linear"  # the same file for the same figures
     figure.savefig(path, metadata={"Date": None} if str(path).endswith("svg") else None)
 
 
