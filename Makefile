@@ -6,8 +6,9 @@ RUN = $(VENV)/bin/python
 SCRIPTS = $(VENV)/.scripts
 TEST = $(VENV)/.test
 PARITY = $(VENV)/.parity
+BENCH = $(VENV)/.bench
 
-.PHONY: train test lint parity clean
+.PHONY: train test lint parity bench clean
 
 train: $(SCRIPTS)
 	$(RUN) train_seq2seq.py $(ARGS)
@@ -21,6 +22,10 @@ lint: $(TEST)
 # holds minigrad against PyTorch, which must be there
 parity: $(PARITY)
 	MINIGRAD_REQUIRE_TORCH=1 $(RUN) -m pytest tests/parity $(ARGS)
+
+# measures all of benchmarks/README.md and writes it there
+bench: $(BENCH)
+	$(RUN) benchmarks/page.py $(ARGS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'minigrad needs Python 3.10 or newer')"
@@ -37,6 +42,10 @@ $(TEST): $(VENV)/bin/python setup.cfg
 
 $(PARITY): $(TEST) setup.cfg
 	$(RUN) -m pip install --quiet --editable ".[parity]"
+	touch $@
+
+$(BENCH): $(PARITY) setup.cfg
+	$(RUN) -m pip install --quiet --editable ".[parity,bench]"
 	touch $@
 
 clean:

@@ -1,47 +1,45 @@
 """The recurrent product of an LSTM step with the batch last, against the usual way round.
 
-    python benchmarks/products.py
-
-Both sides are NumPy, run in turn in one process; medians of 100.
+python benchmarks/products.py
 """
 
-import statistics
-import time
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
-
-SHAPES = [(128, 64), (256, 64), (512, 128), (650, 20)]
-
-
-def in_turn(*functions, repetitions=100, warm_up=10):
-    """Median microseconds of each function, called in turn."""
-    times = [[] for _ in functions]
-    for n in range(warm_up + repetitions):
-        for function, record in zip(functions, times):
-            start = time.perf_counter()
-            function()
-            if n >= warm_up:
-                record.append(time.perf_counter() - start)
-    return [statistics.median(record) * 1e6 for record in times]
+from harness import Benchmark, Figures, timed
 
 
-def measure(H, B):
-    """Microseconds of U @ h, (4H, H) (H, B), and of h @ Uᵀ, (B, H) (H, 4H)."""
-    rng = np.random.default_rng(0)
-    U = rng.standard_normal((4 * H, H), np.float32)
-    last, first = rng.standard_normal((H, B), np.float32), rng.standard_normal((B, H), np.float32)
-    out_last, out_first = np.empty((4 * H, B), np.float32), np.empty((B, 4 * H), np.float32)
-    return in_turn(
-        lambda: np.matmul(U, last, out=out_last), lambda: np.matmul(first, U.T, out=out_first)
-    )
+def side(made: Callable) -> Callable[[int, int], Figures]:
+    """`made(U, h)` gives two factors, of the weights (4H, H) and a state (H, B)."""
+
+    def measure(H: int, B: int) -> Figures:
+        rng = np.random.default_rng(0)
+        U, h = rng.standard_normal((4 * H, H), np.float32), rng.standard_normal((H, B), np.float32)
+        a, b = made(U, h)
+        out = np.empty((len(a), b.shape[1]), np.float32)
+        return {"µs": timed(lambda: np.matmul(a, b, out=out))[0] * 1e3}
+
+    return measure
 
 
-def main():
-    print("| H, B | U @ h, µs | h @ Uᵀ, µs | ratio |\n|---|---|---|---|")
-    for H, B in SHAPES:
-        a, b = measure(H, B)
-        print(f"| {H}, {B} | {a:.0f} | {b:.0f} | {b / a:.2f} |")
-
+BENCHMARK = Benchmark(
+    __doc__,
+    sides={
+        "U @ h": side(lambda U, h: (U, h)),
+        "h @ Uᵀ": side(lambda U, h: (np.ascontiguousarray(h.T), U.T)),
+    },
+    cases={f"{H}, {B}": [H, B] for H, B in [(128, 64), (256, 64), (512, 128), (650, 20)]},
+    smallest=[2, 3],
+    columns={
+        "U @ h, µs": lambda m: m["U @ h"]["µs"],
+        "h @ Uᵀ, µs": lambda m: m["h @ Uᵀ"]["µs"],
+        "ratio": lambda m: m["h @ Uᵀ"]["µs"] / m["U @ h"]["µs"],
+    },
+    head="H, B",
+    threads=(1, 2),
+)
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()

@@ -1,144 +1,148 @@
-"""Time of one recurrent layer, forward and backward: the fused op, its `compose`, and PyTorch.
+"""Time of one recurrent layer or cell, forward and backward, against PyTorch and against the bare
+matrix products, which are the limit.
 
-    python benchmarks/recurrent.py                                    all layers and shapes
-    python benchmarks/recurrent.py --layer GRU --shape 20,64,256,256  one of them
-    python benchmarks/recurrent.py --cells                            50 steps of each cell
-
-Each side runs in a process of its own, in turn, for several rounds: in one process the thread pools
-of OpenBLAS and PyTorch would starve each other. A round's figure is the median of its repetitions,
-the table shows the median of the rounds. PyTorch's column needs the extra `parity`.
+    python benchmarks/recurrent.py                               all layers, cells and shapes
+    python benchmarks/recurrent.py --case "GRU 20, 64" --threads 2
+    python benchmarks/recurrent.py --case Cell --side minigrad --side compose
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
-import json
-import os
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness import Benchmark, Figures, timed, torch_module
 
-LAYERS = "LSTM", "GRU", "RNN"
-SHAPES = [(20, 64, 128, 128), (20, 64, 256, 256), (50, 32, 256, 256), (20, 128, 512, 512)]
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+SHAPES = [
+    (20, 1, 128, 128),
+    (20, 64, 128, 128),
+    (20, 64, 256, 256),
+    (50, 32, 256, 256),
+    (20, 128, 512, 512),
+    (35, 20, 650, 650),
+    (20, 64, 1024, 1024),
+]
 CELL_SHAPES = [(50, 32, 64, 64), (50, 32, 256, 256)]
-ROOT = Path(__file__).resolve().parent.parent
 
 
-def step_of(m: Any, name: str, T: int, B: int, I: int, H: int) -> Callable[[], None]:
-    """One step of training with the layer or cell `name` of m, minigrad or PyTorch."""
-    layer, x = getattr(m.nn, name)(I, H), m.randn(T, B, I, requires_grad=True)
+def layer_side(m: Any, name: str, T: int, B: int, I: int, H: int) -> Figures:
+    """A step of training with the layer or cell `name` of m, minigrad or PyTorch."""
+    layer, x = getattr(m.nn, name)(I, H), drawn(T, B, I)
+    with m.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(m.from_numpy(drawn(*parameter.shape)))
+    x = m.from_numpy(x).requires_grad_()
 
-    def over_sequence() -> None:
-        y, _ = layer(x)
-        y.sum().backward()
+    def over_sequence() -> Any:
+        return layer(x)[0]
 
-    def step_by_step() -> None:
+    def step_by_step() -> Any:
         state, ys = None, []
         for t in range(T):
             state = layer(x[t], state)
             ys.append(state[0] if name == "LSTMCell" else state)
-        m.stack(ys).sum().backward()
+        return m.stack(ys)
 
-    return step_by_step if name.endswith("Cell") else over_sequence
+    forward = step_by_step if name.endswith("Cell") else over_sequence
+
+    def there() -> Any:
+        layer.zero_grad()
+        x.grad = None
+        return forward().sum()
+
+    ms = timed(there, lambda y: y.backward())
+    gradients = [x.grad, *[parameter.grad for parameter in layer.parameters()]]
+    size = sum(float(np.linalg.norm(np.asarray(g))) for g in gradients)
+    return {"forward": ms[0], "backward": ms[1], "ms": sum(ms), "gradient": size}
 
 
-def fused_step(*what: Any) -> Callable[[], None]:
+def drawn(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).uniform(-0.05, 0.06, shape).astype(np.float32)
+
+
+def minigrad_side(*what: Any) -> Figures:
     import minigrad
 
-    return step_of(minigrad, *what)
+    return layer_side(minigrad, *what)
 
 
-def composed_step(*what: Any) -> Callable[[], None]:
+def composed_side(*what: Any) -> Figures:
     """The same, the op replaced by its meaning in primitives."""
     from minigrad.testing import composed
 
-    step = fused_step(*what)
-
-    def composed_step() -> None:
-        with composed():
-            step()
-
-    return composed_step
+    with composed():
+        return minigrad_side(*what)
 
 
-def torch_step(*what: Any) -> Callable[[], None]:
-    import torch
-
-    return step_of(torch, *what)
+def torch_side(*what: Any) -> Figures:
+    return layer_side(torch_module(), *what)
 
 
-SIDES = {"fused": fused_step, "compose": composed_step, "torch": torch_step}
+def products_side(name: str, T: int, B: int, I: int, H: int) -> Figures:
+    """The matrix products of a layer and nothing else, the batch last, into arrays that are there;
+    a cell has others.
+    """
+    if name.endswith("Cell"):
+        return {}
+    G, N = GATES[name] * H, T * B
+    W, U, WT, UT = drawn(G, I), drawn(G, H), drawn(I, G), drawn(H, G)
+    xs, hs, ds = drawn(I, N), drawn(H, N), drawn(G, N)  # hs and ds as a whole, for dU and dW
+    step, d_step = drawn(H, B), drawn(G, B)
+    out, out_step, back_step = np.empty_like(ds), np.empty_like(d_step), np.empty_like(step)
+    dx, dW, dU = np.empty_like(xs), np.empty_like(W), np.empty_like(U)
+
+    def forward() -> None:
+        np.matmul(W, xs, out=out)
+        for _ in range(T):
+            np.matmul(U, step, out=out_step)
+
+    def backward(_: None) -> None:
+        for _ in range(T):
+            np.matmul(UT, d_step, out=back_step)
+        np.matmul(WT, ds, out=dx)
+        np.matmul(ds, xs.T, out=dW)
+        np.matmul(ds, hs.T, out=dU)
+
+    ms = timed(forward, backward)
+    return {"forward": ms[0], "backward": ms[1], "ms": sum(ms)}
 
 
-def measure(side: str, layer: str, shape: tuple[int, ...], repetitions: int) -> float:
-    """Milliseconds of a step: the median, after a quarter of the repetitions as warm-up."""
-    step = SIDES[side](layer, *shape)
-    times = []
-    for n in range(repetitions + repetitions // 4):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[repetitions // 4 :]) * 1e3
+def ms(side: str) -> Callable[[dict[str, Figures]], float]:
+    return lambda m: m[side]["ms"]
 
 
-def in_own_process(side: str, layer: str, shape: tuple[int, ...], repetitions: int) -> float:
-    what = ["--side", side, "--layer", layer, "--shape", ",".join(map(str, shape))]
-    done = subprocess.run(
-        [sys.executable, __file__, *what, "--repetitions", str(repetitions)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+def ratio(a: str, b: str) -> Callable[[dict[str, Figures]], float]:
+    return lambda m: m[a]["ms"] / m[b]["ms"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--layer", help="LSTM, GRU, RNN, or a cell, such as GRUCell")
-    parser.add_argument("--cells", action="store_true", help="the cells, step by step")
-    parser.add_argument("--shape", help="T,B,I,H: steps, batch, input size, hidden size")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--repetitions", type=int, default=20)
-    parser.add_argument(
-        "--side", choices=SIDES, help="measure this side here and print milliseconds"
-    )
-    args = parser.parse_args()
-    if args.shape:
-        shapes = [tuple(map(int, args.shape.split(",")))]
-    else:
-        shapes = CELL_SHAPES if args.cells else SHAPES
-    if args.side:
-        print(json.dumps(measure(args.side, args.layer, shapes[0], args.repetitions)))
-        return
-    layers = [args.layer] if args.layer else [name + "Cell" * args.cells for name in LAYERS]
-    sides = [side for side in SIDES if side != "torch" or importlib.util.find_spec("torch")]
-    print(f"NumPy {np.__version__}, {os.cpu_count()} cores; milliseconds, forward and backward\n")
-    print("| layer | T, B, I, H | " + " | ".join(sides) + " | compose / fused | torch / fused |")
-    print("|---" * (len(sides) + 4) + "|")
-    for layer in layers:
-        for shape in shapes:
-            rounds: dict[str, list[float]] = {side: [] for side in sides}
-            for _ in range(args.rounds):
-                for side in sides:
-                    rounds[side].append(in_own_process(side, layer, shape, args.repetitions))
-            ms = {side: statistics.median(times) for side, times in rounds.items()}
-            ratios = [
-                f"{ms[side] / ms['fused']:.2f}" if side in ms else "-"
-                for side in ("compose", "torch")
-            ]
-            cells = [layer, ", ".join(map(str, shape)), *(f"{ms[s]:.1f}" for s in sides), *ratios]
-            print("| " + " | ".join(cells) + " |", flush=True)
+def cases() -> dict[str, list]:
+    found = [[name, *shape] for name in GATES for shape in SHAPES]
+    found += [[f"{name}Cell", *shape] for name in GATES for shape in CELL_SHAPES]
+    return {f"{name} {', '.join(map(str, shape))}": [name, *shape] for name, *shape in found}
 
+
+BENCHMARK = Benchmark(
+    __doc__,
+    sides={
+        "minigrad": minigrad_side,
+        "torch": torch_side,
+        "products": products_side,
+        "compose": composed_side,
+    },
+    cases=cases(),
+    smallest=["LSTM", 2, 2, 3, 3],
+    columns={
+        **{side: ms(side) for side in ("minigrad", "torch", "products", "compose")},
+        "torch / minigrad": ratio("torch", "minigrad"),
+        "minigrad / products": ratio("minigrad", "products"),
+        "compose / minigrad": ratio("compose", "minigrad"),
+    },
+    head="layer T, B, I, H",
+    same=("gradient",),
+    threads=(1, 2),
+)
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()

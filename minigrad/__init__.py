@@ -1,6 +1,7 @@
 """minigrad: PyTorch's recurrent part, small enough to read, on NumPy or CuPy."""
 
 import warnings as _warnings
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import tensor as _tensor  # noqa: F401  ties the knot of Tensor, op and engine first
 from . import devices as _devices, memory as _memory, methods as _methods  # noqa: F401
@@ -71,16 +72,16 @@ from .op import Op
 from .ops import *  # noqa: F403
 from .functions import *  # noqa: F403  isort: skip  # its embedding, not that of ops
 from .printing import get_printoptions, printoptions, set_printoptions
-from .serialization import load, save
 from .tensor import Tensor
 from .threads import *  # noqa: F403
 from .version import __version__
 
 # the namespaces, built on all of the above
-from . import accelerator, amp, autograd, backends, cuda, distributions, func, fused, linalg, nn
-from . import optim, random, scope, serialization, special, testing, utils, version
+from . import accelerator, amp, autograd, backends, cuda, func, fused, linalg, nn
+from . import random, scope, special, utils, version
 from . import addresses as _addresses  # noqa: F401
 from .amp import autocast, is_autocast_available, is_autocast_enabled
+from .later import later as _later
 from .utils import checkpoint as _checkpoint, dlpack as _dlpack, hooks as _hooks  # noqa: F401
 
 # as in PyTorch, an infinity or a NaN comes silently; NumPy would warn at a line of an op, or, for
@@ -94,6 +95,9 @@ globals().update(scope.modules)
 as_strided_ = Tensor.as_strided_
 OutOfMemoryError = cuda.OutOfMemoryError
 
-
-def __getattr__(name: str) -> object:
-    raise scope.out_of_scope(name)
+if _TYPE_CHECKING:  # for editors, which read and do not run
+    from . import distributions, optim, serialization, testing
+    from .serialization import load, save
+_LATER = {"distributions": "", "optim": "", "serialization": "load save", "testing": ""}
+__getattr__, __dir__ = _later(__name__, _LATER, scope.out_of_scope)
+__all__ = [name for name in __dir__() if not name.startswith("_")]

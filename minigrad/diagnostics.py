@@ -17,12 +17,12 @@ import gc
 import inspect
 import linecache
 import math
+import os
 import sys
 import threading
 import weakref
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, Iterator
 
 import numpy as np
@@ -32,7 +32,7 @@ from .backend import backend_of, is_array, to_numpy
 from .op import Op, raw
 from .tensor import Tensor, wrap
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = os.path.dirname(__file__)
 _active: ContextVar[tuple] = ContextVar("watchers", default=())
 _lock = threading.Lock()
 _installed = 0

@@ -69,10 +69,11 @@ class Op:
             setattr(self, name, params[name])
 
     def __init_subclass__(cls) -> None:
-        names = [p for p in inspect.signature(cls.backward).parameters.values()][2:]
-        kept = [not p.name.startswith("_") for p in names]
+        rule = cls.backward.__code__  # read thus, not by inspect: a fifth of the time of an import
+        cls.variadic = bool(rule.co_flags & inspect.CO_VARARGS)
+        names = rule.co_varnames[2 : rule.co_argcount + cls.variadic]
+        kept = [not name.startswith("_") for name in names]
         cls.keeps_output, *cls.keeps_inputs = kept
-        cls.variadic = names[-1].kind is inspect.Parameter.VAR_POSITIONAL
         cls.keeps_some = cls.bilinear or any(kept[1:])
 
     def forward(self, *arrays):

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import dtypes
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """Digits after the point; the size above which only `edgeitems` at both ends of each dimension
     are shown; characters in a line; scientific notation always, never, or (None) where it helps.
     """
@@ -53,12 +51,12 @@ def set_printoptions(
     given = dict(precision=precision, threshold=threshold, edgeitems=edgeitems, linewidth=linewidth)
     given = {name: value for name, value in given.items() if value is not None}
     base = PROFILES.get(profile, _options.get())
-    _options.set(dataclasses.replace(base, **given, sci_mode=sci_mode))
+    _options.set(base._replace(**given, sci_mode=sci_mode))
 
 
 def get_printoptions() -> dict[str, Any]:
     """The current settings, by the names that `set_printoptions` takes."""
-    return dataclasses.asdict(_options.get())
+    return _options.get()._asdict()
 
 
 @contextmanager

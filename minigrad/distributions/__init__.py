@@ -4,9 +4,7 @@ variational model needs of gradients through both.
 The rarer ones are loaded when they are first asked for.
 """
 
-from importlib import import_module
-from typing import Any
-
+from ..later import later as _later
 from . import constraints
 from .bernoulli import Bernoulli
 from .categorical import Categorical
@@ -43,8 +41,11 @@ RARER = {
     "transforms": """AbsTransform AffineTransform ComposeTransform ExpTransform PowerTransform
         SigmoidTransform SoftplusTransform TanhTransform Transform identity_transform""",
 }
-_FILES = {name: file for file, names in RARER.items() for name in names.split()}
-
+__getattr__, __dir__ = _later(
+    __name__,
+    RARER,
+    lambda name: AttributeError(f"module 'minigrad.distributions' has no attribute {name!r}"),
+)
 __all__ = [
     "Bernoulli",
     "Categorical",
@@ -54,14 +55,5 @@ __all__ = [
     "constraints",
     "kl_divergence",
     "register_kl",
-    *_FILES,
+    *" ".join(RARER.values()).split(),
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name in RARER:
-        return import_module(f".{name}", __name__)
-    if name not in _FILES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f".{_FILES[name]}", __name__), name)
-    return found

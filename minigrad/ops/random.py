@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-import secrets
+import os
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,19 @@ class Generator:
     def manual_seed(self, seed: int) -> Generator:
         """Start anew; a negative seed counts from 2⁶⁴ down."""
         self._seed = operator.index(seed) % 2**64
-        self.host = np.random.Generator(np.random.PCG64(self._seed))
+        vars(self).pop("host", None)
         return self
+
+    @cached_property
+    def host(self) -> np.random.Generator:
+        """Where the numbers come from; made when the first is drawn, for numpy.random is long in
+        loading.
+        """
+        return np.random.Generator(np.random.PCG64(self._seed))
 
     def seed(self) -> int:
         """Start anew from a seed that the operating system draws, and return it."""
-        return self.manual_seed(secrets.randbits(64)).initial_seed()
+        return self.manual_seed(int.from_bytes(os.urandom(8), "little")).initial_seed()
 
     def initial_seed(self) -> int:
         """The seed that this generator last started from."""

@@ -1,0 +1,72 @@
+"""Every benchmark runs, at tiny sizes, minigrad's side of it; no time is asserted. All sides
+together, which compare their results, are in tests/parity.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "benchmarks"
+HELPERS = {"harness", "page", "torch_translator"}
+SCRIPTS = sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS)
+ON_THE_HARNESS = [
+    name for name in SCRIPTS if "from harness" in (FOLDER / f"{name}.py").read_text("utf-8")
+]
+
+
+def benchmark(name, *args):
+    done = subprocess.run(
+        [sys.executable, FOLDER / f"{name}.py", *map(str, args)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ON_THE_HARNESS)
+def test_it_runs(name, tmp_path):
+    options = ["--smallest", "--rounds", 1, "--seconds", 0, "--threads", 1]
+    side = "U @ h" if name == "products" else "minigrad"
+    options += ["--side", side]
+    if name == "linear":
+        options += ["--figure", tmp_path / "linear.svg"]
+    printed = benchmark(name, *options, "--json", tmp_path / "all.json")
+    machine, table = printed.split("\n\n", 1)
+    assert "Python" in machine and "numpy" in machine
+    head, line, *rows = table.splitlines()
+    assert rows and {row.count("|") for row in (head, line, *rows)} == {head.count("|")}
+    whole = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert whole["benchmark"] == name and all(row["medians"][side] for row in whole["rows"])
+
+
+def test_sides_that_differ_are_found(tmp_path):
+    """A side that computes something else ends the script with a word about it."""
+    script = tmp_path / "wrong.py"
+    script.write_text(f"""
+import sys
+sys.path.append({str(FOLDER)!r})
+from harness import Benchmark
+sides = {{"a": lambda n: {{"sum": 1.0 * n}}, "b": lambda n: {{"sum": 1.1 * n}}}}
+columns = {{"a": lambda m: m["a"]["sum"]}}
+Benchmark("wrong", sides, {{"case": [3]}}, [1], columns, same=("sum",)).main()
+""")
+    for side, code in ((["--side", "a"], 0), ([], 1)):
+        done = subprocess.run(
+            [sys.executable, script, "--rounds", "1", *side], capture_output=True, text=True
+        )
+        assert done.returncode == code, done.stderr
+    assert "differ in their sum" in done.stderr
+
+
+def test_the_page_names_scripts_and_options_that_exist():
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"<!-- python benchmarks/(\w+)\.py(.*) -->", page)
+    assert {name for name, _ in commands} == set(SCRIPTS)
+    assert page.count("<!-- end -->") == len(commands)
+    for name, options in commands:
+        known = benchmark(name, "--help")
+        assert all(option in known for option in re.findall(r"--\w+", options))
