@@ -12,7 +12,7 @@ import functools
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..dtypes import float64, get_default_dtype
 from ..hooks import Hooks, RemovableHandle
 from ..modes import enable_grad, no_grad
 from ..tensor import Tensor, wrap
+from .pieces import Job, Scratch, apply
 
 ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 required = object()  # a default for an option that every group must give
@@ -279,6 +280,8 @@ class PerParameter(Optimizer):
     The gradient that a rule sees has `maximize` and `weight_decay` in it already.
     """
 
+    scratch = 1  # arrays that `update` is given for what it computes on its way
+
     def check(self, group):
         for name in _FROM_ZERO & group.keys():
             if not 0 <= number(group[name], name) < math.inf:
@@ -306,38 +309,65 @@ class PerParameter(Optimizer):
                 loss = closure()
         with np.errstate(all="ignore"):  # a step to infinity is seen in the loss, as in PyTorch
             for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._advance(p, group)
+                self._advance([p for p in group["params"] if p.grad is not None], group)
         return loss
 
-    def _advance(self, p: Tensor, group: dict[str, Any]) -> None:
-        x, g, lr = p.array, p.grad.array, number(group["lr"])
-        known = self.state.get(p, {})
-        state = {name: t.array for name, t in known.items() if isinstance(t, Tensor)}
-        state = state or self.start(x, group)
-        if group["maximize"]:
-            g = -g
-        if group.get("weight_decay"):
-            decay = number(group["weight_decay"])
-            if group.get("decoupled_weight_decay"):
-                x *= 1 - lr * decay
-            else:
-                g = g + decay * x
-        if "step" in state:
-            state["step"] += 1
-        self.update(x, g, state, lr, group)
-        new = {name: wrap(array) for name, array in state.items() if name not in known}
-        if new:
-            self.state[p].update(new)
-        p.changed()
+    def _advance(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        lr, decay = number(group["lr"]), number(group.get("weight_decay", 0))
+        ascend, names, shrink = group["maximize"], self.entries(group), 1.0
+        if group.get("decoupled_weight_decay"):
+            decay, shrink = 0, 1 - lr * decay
 
-    def start(self, x: Any, group: dict[str, Any]) -> dict[str, Any]:
-        """The state of a parameter before its first step, as arrays."""
-        return {}
+        def rule(x, g, state, numbers, *scratch):
+            """The update, after what all optimizers do alike."""
+            xp, own = module_of(x), scratch[-1]
+            if decay:
+                xp.multiply(x, decay, out=own)
+                g = xp.subtract(own, g, out=own) if ascend else xp.add(g, own, out=own)
+            elif ascend:
+                g = xp.negative(g, out=own)
+            if shrink != 1:
+                x *= shrink
+            self.update(x, g, state, numbers, *scratch[: self.scratch])
 
-    def update(self, x: Any, g: Any, state: dict[str, Any], lr: float, group: dict) -> None:
-        """Change the array x, and the arrays of its state, by the gradient; `g` stays as it is."""
+        rows = self.scratch + bool(decay or ascend)
+        scratch = vars(self).setdefault("_scratch", Scratch())
+        apply(rule, [self._job(p, lr, names, group) for p in params], rows, scratch)
+        for p in params:
+            p.changed()
+
+    def _job(self, p: Tensor, lr: float, names: Sequence[str], group: dict[str, Any]) -> Job:
+        x, state = p.array, self.state[p] if names or self.scalars else {}
+        for name in self.scalars:
+            if name not in state:
+                state[name] = wrap(self.start(name, x, group))
+        numbers = self.numbers({name: t.array for name, t in state.items()}, lr, group)
+        for name in names:
+            if name not in state:
+                state[name] = wrap(self.start(name, x, group))
+        return Job(x, p.grad.array, {name: state[name].array for name in names}, numbers)
+
+    def entries(self, group: dict[str, Any]) -> Sequence[str]:
+        """Which of the `arrays` the options of the group make use of."""
+        return self.arrays
+
+    def start(self, name: str, x: Any, group: dict[str, Any]) -> Any:
+        """An entry of the state of the parameter x before its first step, as an array."""
+        return scalar(0) if name in self.scalars else module_of(x).zeros_like(x)
+
+    def numbers(self, state: dict[str, Any], lr: float, group: dict[str, Any]) -> tuple:
+        """What the rule wants to know about this step of one parameter; counts it in the state.
+
+        Before the first step there are no `arrays` in the state.
+        """
+        return (lr,)
+
+    def update(self, x: Any, g: Any, state: dict[str, Any], numbers: tuple, *scratch: Any) -> None:
+        """Change x and the arrays of its state by the gradient, in place; `g` stays as it is.
+
+        Element by element: the arrays are those of a parameter, a piece of them, chosen rows, or
+        those of several parameters in a row. The class says how many `scratch` arrays there are.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no update()")
 
 
@@ -370,9 +400,10 @@ def scalar(value: float) -> np.ndarray:
     return np.array(value, dtype=np.float64 if wide else np.float32)
 
 
-def zeros(x: Any, *names: str) -> dict[str, Any]:
-    """Entries of the state that begin with zeros of the shape of x."""
-    return {name: module_of(x).zeros_like(x) for name in names}
+def count(state: dict[str, Any], name: str = "step") -> float:
+    """The number of this step, counted in the state."""
+    state[name] += 1
+    return float(state[name])
 
 
 def mix(average: Any, new: Any, beta: float, scratch: Any, xp: Any) -> None:
