@@ -175,13 +175,14 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a copy of what `state_dict` gave for the same parameters in the same order.
 
-        Arrays and lists will do for Tensors, text for numbers of parameters. Raises ValueError
-        where sizes differ; then nothing has changed.
+        In any order where both optimizers were given names, the same ones in each group. Arrays and
+        lists will do for Tensors, text for numbers of parameters. Raises ValueError where sizes
+        differ; then nothing has changed.
         """
         state_dict = dict(state_dict)
         for hook in self._registered("load_pre"):
             state_dict = _or(hook(self, state_dict), state_dict)
-        saved = state_dict["param_groups"]
+        saved = self._in_own_order(state_dict["param_groups"])
         sizes = [len(g["params"]) for g in saved]
         own = [len(g["params"]) for g in self.param_groups]
         if sizes != own:
@@ -204,6 +205,22 @@ class Optimizer:
         self.__setstate__({"state": state, "param_groups": groups})
         for hook in self._registered("load_post"):
             hook(self)
+
+    def _in_own_order(self, saved: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The saved groups and the parameters in them in the order of this optimizer's names, if
+        there are any and they are the saved ones.
+        """
+        by_names = {frozenset(group.get("param_names", ())): group for group in saved}
+        found = []
+        for group in self.param_groups:
+            names = group.get("param_names", ())
+            match = by_names.pop(frozenset(names), None) if names else None
+            if match is None or len(match["params"]) != len(names):
+                return saved
+            numbers = dict(zip(match["param_names"], match["params"]))
+            params = [numbers[name] for name in names]
+            found.append({**match, "params": params, "param_names": list(names)})
+        return saved if by_names else found
 
     def _loaded(self, p: Tensor, name: str, value: Any) -> Any:
         """A copy of one entry of the state where p is, in p's dtype if it is no count."""
