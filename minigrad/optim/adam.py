@@ -7,7 +7,7 @@ from typing import Any
 
 from ..backend import module_of
 from ..tensor import Tensor
-from .optimizer import ParamsT, PerParameter, mix, options, scalar, zeros
+from .optimizer import ParamsT, PerParameter, count, mix, options, scalar
 
 
 class Moments(PerParameter):
@@ -15,17 +15,16 @@ class Moments(PerParameter):
 
     arrays: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
 
-    def start(self, x, group):
-        return {"step": scalar(0), **zeros(x, *Moments.arrays)}
+    def entries(self, group):
+        return self.arrays if group.get("amsgrad") else Moments.arrays
 
-    def moments(self, x, g, state, group) -> tuple[float, Any, Any, Any]:
-        """The number of this step, m and v with g in them, and scratch memory."""
-        xp, (beta1, beta2) = module_of(x), group["betas"]
-        m, v, scratch = state["exp_avg"], state["exp_avg_sq"], xp.empty_like(x)
-        mix(m, g, beta1, scratch, xp)
-        xp.multiply(g, g, out=scratch)
-        mix(v, scratch, beta2, scratch, xp)
-        return float(state["step"]), m, v, scratch
+    def moments(self, g, state, betas, s) -> tuple[Any, Any]:
+        """m and v, with g in them."""
+        xp, m, v = module_of(g), state["exp_avg"], state["exp_avg_sq"]
+        mix(m, g, betas[0], s, xp)
+        xp.multiply(g, g, out=s)
+        mix(v, s, betas[1], s, xp)
+        return m, v
 
 
 class Adam(Moments):
@@ -59,19 +58,21 @@ class Adam(Moments):
             raise ValueError("foreach=True takes no Tensors for lr and betas: leave foreach out")
         super().check(group)
 
-    def update(self, x, g, state, lr, group):
-        xp, (beta1, beta2) = module_of(x), group["betas"]
-        t, m, v, s = self.moments(x, g, state, group)
-        if group["amsgrad"]:
-            if "max_exp_avg_sq" not in state:
-                state["max_exp_avg_sq"] = xp.zeros_like(x)
+    def numbers(self, state, lr, group):
+        t, (beta1, beta2) = count(state), group["betas"]
+        root = math.sqrt(1 - beta2**t)  # √v / root + ε = (√v + ε root) / root: a pass less
+        return group["betas"], group["eps"] * root, lr * root / (1 - beta1**t)
+
+    def update(self, x, g, state, numbers, s):
+        xp, (betas, eps, lr) = module_of(x), numbers
+        m, v = self.moments(g, state, betas, s)
+        if "max_exp_avg_sq" in state:
             largest = state["max_exp_avg_sq"]
             v = xp.maximum(largest, v, out=largest)
         xp.sqrt(v, out=s)
-        s /= math.sqrt(1 - beta2**t)
-        s += group["eps"]
+        s += eps
         xp.divide(m, s, out=s)
-        s *= lr / (1 - beta1**t)
+        s *= lr
         x -= s
 
 
@@ -120,19 +121,20 @@ class Adamax(PerParameter):
     ):
         super().__init__(params, options(locals()))
 
-    def start(self, x, group):
-        return {"step": scalar(0), **zeros(x, *self.arrays)}
+    def numbers(self, state, lr, group):
+        t, (beta1, beta2) = count(state), group["betas"]
+        return beta1, beta2, group["eps"], lr / (1 - beta1**t)
 
-    def update(self, x, g, state, lr, group):
-        xp, (beta1, beta2) = module_of(x), group["betas"]
-        t, m, u, s = float(state["step"]), state["exp_avg"], state["exp_inf"], xp.empty_like(x)
+    def update(self, x, g, state, numbers, s):
+        xp, (beta1, beta2, eps, lr) = module_of(x), numbers
+        m, u = state["exp_avg"], state["exp_inf"]
         mix(m, g, beta1, s, xp)
         xp.absolute(g, out=s)
-        s += group["eps"]
+        s += eps
         u *= beta2
         xp.maximum(u, s, out=u)
         xp.divide(m, u, out=s)
-        s *= lr / (1 - beta1**t)
+        s *= lr
         x -= s
 
 
@@ -141,7 +143,7 @@ class NAdam(Moments):
     of momenta μ that grows towards β₁ (Dozat 2016).
     """
 
-    scalars = ("step", "mu_product")
+    scalars, scratch = ("step", "mu_product"), 2
 
     def __init__(
         self,
@@ -160,23 +162,29 @@ class NAdam(Moments):
     ):
         super().__init__(params, options(locals()))
 
-    def start(self, x, group):
-        return {**super().start(x, group), "mu_product": scalar(1)}
+    def start(self, name, x, group):
+        return scalar(1) if name == "mu_product" else super().start(name, x, group)
 
-    def update(self, x, g, state, lr, group):
-        xp, (beta1, beta2) = module_of(x), group["betas"]
-        t, m, v, s = self.moments(x, g, state, group)
+    def numbers(self, state, lr, group):
+        t, (beta1, beta2) = count(state), group["betas"]
         mu, mu_next = [
             beta1 * (1 - 0.5 * 0.96 ** (step * group["momentum_decay"])) for step in (t, t + 1)
         ]
         state["mu_product"] *= mu
-        product = float(state["mu_product"])
-        xp.multiply(v, 1 / (1 - beta2**t), out=s)
-        xp.sqrt(s, out=s)
-        s += group["eps"]
-        step = (lr * (1 - mu) / (1 - product)) * g
-        step += (lr * mu_next / (1 - product * mu_next)) * m
-        x -= step / s
+        product, root = float(state["mu_product"]), math.sqrt(1 - beta2**t)
+        of_g = lr * root * (1 - mu) / (1 - product)
+        of_m = lr * root * mu_next / (1 - product * mu_next)
+        return group["betas"], group["eps"] * root, of_g, of_m
+
+    def update(self, x, g, state, numbers, s, d):
+        xp, (betas, eps, of_g, of_m) = module_of(x), numbers
+        m, v = self.moments(g, state, betas, s)
+        xp.sqrt(v, out=s)
+        s += eps
+        for part, share in ((g, of_g), (m, of_m)):
+            xp.divide(part, s, out=d)
+            d *= share
+            x -= d
 
 
 class RAdam(Moments):
@@ -200,18 +208,24 @@ class RAdam(Moments):
     ):
         super().__init__(params, options(locals()))
 
-    def update(self, x, g, state, lr, group):
-        xp, (beta1, beta2) = module_of(x), group["betas"]
-        t, m, v, s = self.moments(x, g, state, group)
+    def numbers(self, state, lr, group):
+        t, (beta1, beta2) = count(state), group["betas"]
         lr = lr / (1 - beta1**t)
         end = 2 / (1 - beta2) - 1
         length = end - 2 * t * beta2**t / (1 - beta2**t)  # of the moving average, ρ in the paper
         if length <= 5:
-            x -= lr * m
-            return
+            return group["betas"], None, lr
         rectified = (length - 4) * (length - 2) * end / ((end - 4) * (end - 2) * length)
-        xp.sqrt(v, out=s)
-        s += group["eps"]
-        xp.divide(m, s, out=s)
-        s *= lr * math.sqrt(rectified * (1 - beta2**t))
+        return group["betas"], group["eps"], lr * math.sqrt(rectified * (1 - beta2**t))
+
+    def update(self, x, g, state, numbers, s):
+        xp, (betas, eps, lr) = module_of(x), numbers
+        m, v = self.moments(g, state, betas, s)
+        if eps is None:
+            xp.multiply(m, lr, out=s)
+        else:
+            xp.sqrt(v, out=s)
+            s += eps
+            xp.divide(m, s, out=s)
+            s *= lr
         x -= s

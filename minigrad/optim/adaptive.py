@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backend import module_of
 from ..tensor import Tensor, wrap
-from .optimizer import ParamsT, PerParameter, mix, number, options, scalar, zeros
+from .optimizer import ParamsT, PerParameter, count, mix, number, options
 
 
 class Adagrad(PerParameter):
@@ -31,32 +31,35 @@ class Adagrad(PerParameter):
         super().__init__(params, options(locals()))
         for group in self.param_groups:
             for p in group["params"]:  # PyTorch's, too, has its state from the beginning
-                entries = self.start(p.array, group).items()
-                self.state[p] = {name: wrap(array) for name, array in entries}
+                names = (*self.scalars, *self.arrays)
+                self.state[p] = {name: wrap(self.start(name, p.array, group)) for name in names}
 
-    def start(self, x, group):
-        value = group["initial_accumulator_value"]
-        return {"step": scalar(0), "sum": module_of(x).full_like(x, value)}
+    def start(self, name, x, group):
+        if name == "sum":
+            return module_of(x).full_like(x, group["initial_accumulator_value"])
+        return super().start(name, x, group)
 
-    def update(self, x, g, state, lr, group):
-        xp, total, step = module_of(x), state["sum"], float(state["step"])
-        s = xp.empty_like(x)
+    def numbers(self, state, lr, group):
+        return lr / (1 + (count(state) - 1) * group["lr_decay"]), group["eps"]
+
+    def update(self, x, g, state, numbers, s):
+        xp, total, (lr, eps) = module_of(x), state["sum"], numbers
         total += xp.multiply(g, g, out=s)
         xp.sqrt(total, out=s)
-        s += group["eps"]
+        s += eps
         xp.divide(g, s, out=s)
-        s *= lr / (1 + (step - 1) * group["lr_decay"])
+        s *= lr
         x -= s
 
     def update_rows(self, p, g, group):
         if group["weight_decay"]:
             raise RuntimeError("Adagrad: weight_decay does not go with sparse gradients")
         state = self.state[p]
-        state["step"].array += 1
+        numbers = self.numbers({"step": state["step"].array}, number(group["lr"]), group)
         # the rule for the rows alone, in a state of these rows
         x, total = p.array[g.ids], state["sum"].array[g.ids]
-        own = {"step": state["step"].array, "sum": total}
-        self.update(x, -g.rows if group["maximize"] else g.rows, own, number(group["lr"]), group)
+        rows = -g.rows if group["maximize"] else g.rows
+        self.update(x, rows, {"sum": total}, numbers, module_of(x).empty_like(x))
         p.array[g.ids], state["sum"].array[g.ids] = x, total
 
 
@@ -84,17 +87,19 @@ class RMSprop(PerParameter):
     ):
         super().__init__(params, options(locals()))
 
-    def start(self, x, group):
+    def entries(self, group):
         used = (True, group["momentum"] > 0, group["centered"])
-        names = [name for name, use in zip(self.arrays, used) if use]
-        return {"step": scalar(0), **zeros(x, *names)}
+        return [name for name, use in zip(self.arrays, used) if use]
 
-    def update(self, x, g, state, lr, group):
-        xp, alpha, v = module_of(x), group["alpha"], state["square_avg"]
-        s = xp.empty_like(x)
+    def numbers(self, state, lr, group):
+        count(state)
+        return lr, group["alpha"], group["eps"], group["momentum"]
+
+    def update(self, x, g, state, numbers, s):
+        xp, v, (lr, alpha, eps, momentum) = module_of(x), state["square_avg"], numbers
         xp.multiply(g, g, out=s)
         mix(v, s, alpha, s, xp)
-        if group["centered"]:
+        if "grad_avg" in state:
             mean = state["grad_avg"]
             mix(mean, g, alpha, s, xp)
             xp.multiply(mean, mean, out=s)
@@ -103,14 +108,15 @@ class RMSprop(PerParameter):
             xp.sqrt(s, out=s)
         else:
             xp.sqrt(v, out=s)
-        s += group["eps"]
+        s += eps
         xp.divide(g, s, out=s)
-        if group["momentum"] > 0:
+        if momentum > 0:
             buffer = state["momentum_buffer"]
-            buffer *= group["momentum"]
+            buffer *= momentum
             buffer += s
-            s[...] = buffer
-        s *= lr
+            xp.multiply(buffer, lr, out=s)
+        else:
+            s *= lr
         x -= s
 
 
@@ -119,7 +125,7 @@ class Adadelta(PerParameter):
     (Zeiler 2012).
     """
 
-    arrays = ("square_avg", "acc_delta")
+    arrays, scratch = ("square_avg", "acc_delta"), 2
 
     def __init__(
         self,
@@ -141,13 +147,13 @@ class Adadelta(PerParameter):
         if not 0 <= group["rho"] <= 1:
             raise ValueError(f"rho is {group['rho']}, expected a number from 0 to 1")
 
-    def start(self, x, group):
-        return {"step": scalar(0), **zeros(x, *self.arrays)}
+    def numbers(self, state, lr, group):
+        count(state)
+        return lr, group["rho"], group["eps"]
 
-    def update(self, x, g, state, lr, group):
-        xp, rho, eps = module_of(x), group["rho"], group["eps"]
+    def update(self, x, g, state, numbers, s, d):
+        xp, (lr, rho, eps) = module_of(x), numbers
         v, u = state["square_avg"], state["acc_delta"]
-        s, d = xp.empty_like(x), xp.empty_like(x)
         xp.multiply(g, g, out=s)
         mix(v, s, rho, s, xp)
         for mean, root in ((v, s), (u, d)):
@@ -188,18 +194,24 @@ class Rprop(PerParameter):
         if not 0 < shrink < 1 < grow:
             raise ValueError(f"etas are {group['etas']}, expected 0 < etas[0] < 1 < etas[1]")
 
-    def start(self, x, group):
-        step_size = module_of(x).full_like(x, number(group["lr"]))
-        return {"step": scalar(0), **zeros(x, "prev"), "step_size": step_size}
+    def start(self, name, x, group):
+        if name == "step_size":
+            return module_of(x).full_like(x, number(group["lr"]))
+        return super().start(name, x, group)
 
-    def update(self, x, g, state, lr, group):
+    def numbers(self, state, lr, group):
+        count(state)
+        return (*group["etas"], *group["step_sizes"])
+
+    def update(self, x, g, state, numbers, s):
         xp, before, step_size = module_of(x), state["prev"], state["step_size"]
-        (shrink, grow), (least, most) = group["etas"], group["step_sizes"]
-        agreement = g * before
-        turned = agreement < 0
+        shrink, grow, least, most = numbers
+        xp.multiply(g, before, out=s)
+        turned = s < 0
         step_size *= xp.where(turned, *[xp.full_like(x, eta) for eta in (shrink, 1)])
-        step_size *= xp.where(agreement > 0, *[xp.full_like(x, eta) for eta in (grow, 1)])
+        step_size *= xp.where(s > 0, *[xp.full_like(x, eta) for eta in (grow, 1)])
         xp.clip(step_size, least, most, out=step_size)
-        before[...] = g
-        before *= ~turned
-        x -= xp.sign(before) * step_size
+        xp.multiply(g, ~turned, out=before)
+        xp.sign(before, out=s)
+        s *= step_size
+        x -= s

@@ -12,7 +12,7 @@ import functools
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..dtypes import float64, get_default_dtype
 from ..hooks import Hooks, RemovableHandle
 from ..modes import enable_grad, no_grad
 from ..tensor import Tensor, wrap
+from .pieces import Job, Scratch, apply
 
 ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 required = object()  # a default for an option that every group must give
@@ -174,13 +175,14 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a copy of what `state_dict` gave for the same parameters in the same order.
 
-        Arrays and lists will do for Tensors, text for numbers of parameters. Raises ValueError
-        where sizes differ; then nothing has changed.
+        In any order where both optimizers were given names, the same ones in each group. Arrays and
+        lists will do for Tensors, text for numbers of parameters. Raises ValueError where sizes
+        differ; then nothing has changed.
         """
         state_dict = dict(state_dict)
         for hook in self._registered("load_pre"):
             state_dict = _or(hook(self, state_dict), state_dict)
-        saved = state_dict["param_groups"]
+        saved = self._in_own_order(state_dict["param_groups"])
         sizes = [len(g["params"]) for g in saved]
         own = [len(g["params"]) for g in self.param_groups]
         if sizes != own:
@@ -203,6 +205,22 @@ class Optimizer:
         self.__setstate__({"state": state, "param_groups": groups})
         for hook in self._registered("load_post"):
             hook(self)
+
+    def _in_own_order(self, saved: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The saved groups and the parameters in them in the order of this optimizer's names, if
+        there are any and they are the saved ones.
+        """
+        by_names = {frozenset(group.get("param_names", ())): group for group in saved}
+        found = []
+        for group in self.param_groups:
+            names = group.get("param_names", ())
+            match = by_names.pop(frozenset(names), None) if names else None
+            if match is None or len(match["params"]) != len(names):
+                return saved
+            numbers = dict(zip(match["param_names"], match["params"]))
+            params = [numbers[name] for name in names]
+            found.append({**match, "params": params, "param_names": list(names)})
+        return saved if by_names else found
 
     def _loaded(self, p: Tensor, name: str, value: Any) -> Any:
         """A copy of one entry of the state where p is, in p's dtype if it is no count."""
@@ -279,6 +297,8 @@ class PerParameter(Optimizer):
     The gradient that a rule sees has `maximize` and `weight_decay` in it already.
     """
 
+    scratch = 1  # arrays that `update` is given for what it computes on its way
+
     def check(self, group):
         for name in _FROM_ZERO & group.keys():
             if not 0 <= number(group[name], name) < math.inf:
@@ -306,42 +326,70 @@ class PerParameter(Optimizer):
                 loss = closure()
         with np.errstate(all="ignore"):  # a step to infinity is seen in the loss, as in PyTorch
             for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._advance(p, group)
+                given = [p for p in group["params"] if p.grad is not None]
+                self._advance([p for p in given if not p.grad.is_sparse], group)
+                for p in given:
+                    if p.grad.is_sparse:
+                        self.update_rows(p, p.grad.coalesce(), group)
+                        p.changed()
         return loss
 
-    def _advance(self, p: Tensor, group: dict[str, Any]) -> None:
-        if p.grad.is_sparse:
-            self.update_rows(p, p.grad.coalesce(), group)
+    def _advance(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        lr, decay = number(group["lr"]), number(group.get("weight_decay", 0))
+        ascend, names, shrink = group["maximize"], self.entries(group), 1.0
+        if group.get("decoupled_weight_decay"):
+            decay, shrink = 0, 1 - lr * decay
+
+        def rule(x, g, state, numbers, *scratch):
+            """The update, after what all optimizers do alike."""
+            xp, own = module_of(x), scratch[-1]
+            if decay:
+                xp.multiply(x, decay, out=own)
+                g = xp.subtract(own, g, out=own) if ascend else xp.add(g, own, out=own)
+            elif ascend:
+                g = xp.negative(g, out=own)
+            if shrink != 1:
+                x *= shrink
+            self.update(x, g, state, numbers, *scratch[: self.scratch])
+
+        rows = self.scratch + bool(decay or ascend)
+        scratch = vars(self).setdefault("_scratch", Scratch())
+        apply(rule, [self._job(p, lr, names, group) for p in params], rows, scratch)
+        for p in params:
             p.changed()
-            return
-        x, g, lr = p.array, p.grad.array, number(group["lr"])
-        known = self.state.get(p, {})
-        state = {name: t.array for name, t in known.items() if isinstance(t, Tensor)}
-        state = state or self.start(x, group)
-        if group["maximize"]:
-            g = -g
-        if group.get("weight_decay"):
-            decay = number(group["weight_decay"])
-            if group.get("decoupled_weight_decay"):
-                x *= 1 - lr * decay
-            else:
-                g = g + decay * x
-        if "step" in state:
-            state["step"] += 1
-        self.update(x, g, state, lr, group)
-        new = {name: wrap(array) for name, array in state.items() if name not in known}
-        if new:
-            self.state[p].update(new)
-        p.changed()
 
-    def start(self, x: Any, group: dict[str, Any]) -> dict[str, Any]:
-        """The state of a parameter before its first step, as arrays."""
-        return {}
+    def _job(self, p: Tensor, lr: float, names: Sequence[str], group: dict[str, Any]) -> Job:
+        x, state = p.array, self.state[p] if names or self.scalars else {}
+        for name in self.scalars:
+            if name not in state:
+                state[name] = wrap(self.start(name, x, group))
+        numbers = self.numbers({name: t.array for name, t in state.items()}, lr, group)
+        for name in names:
+            if name not in state:
+                state[name] = wrap(self.start(name, x, group))
+        return Job(x, p.grad.array, {name: state[name].array for name in names}, numbers)
 
-    def update(self, x: Any, g: Any, state: dict[str, Any], lr: float, group: dict) -> None:
-        """Change the array x, and the arrays of its state, by the gradient; `g` stays as it is."""
+    def entries(self, group: dict[str, Any]) -> Sequence[str]:
+        """Which of the `arrays` the options of the group make use of."""
+        return self.arrays
+
+    def start(self, name: str, x: Any, group: dict[str, Any]) -> Any:
+        """An entry of the state of the parameter x before its first step, as an array."""
+        return scalar(0) if name in self.scalars else module_of(x).zeros_like(x)
+
+    def numbers(self, state: dict[str, Any], lr: float, group: dict[str, Any]) -> tuple:
+        """What the rule wants to know about this step of one parameter; counts it in the state.
+
+        Before the first step there are no `arrays` in the state.
+        """
+        return (lr,)
+
+    def update(self, x: Any, g: Any, state: dict[str, Any], numbers: tuple, *scratch: Any) -> None:
+        """Change x and the arrays of its state by the gradient, in place; `g` stays as it is.
+
+        Element by element: the arrays are those of a parameter, a piece of them, chosen rows, or
+        those of several parameters in a row. The class says how many `scratch` arrays there are.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no update()")
 
     def update_rows(self, p: Tensor, g: Any, group: dict[str, Any]) -> None:
@@ -381,9 +429,10 @@ def scalar(value: float) -> np.ndarray:
     return np.array(value, dtype=np.float64 if wide else np.float32)
 
 
-def zeros(x: Any, *names: str) -> dict[str, Any]:
-    """Entries of the state that begin with zeros of the shape of x."""
-    return {name: module_of(x).zeros_like(x) for name in names}
+def count(state: dict[str, Any], name: str = "step") -> float:
+    """The number of this step, counted in the state."""
+    state[name] += 1
+    return float(state[name])
 
 
 def mix(average: Any, new: Any, beta: float, scratch: Any, xp: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backend import module_of
 from ..tensor import Tensor
-from .optimizer import ParamsT, PerParameter, number, options, scalar, zeros
+from .optimizer import ParamsT, PerParameter, count, number, options, scalar
 
 
 class SGD(PerParameter):
@@ -35,24 +35,35 @@ class SGD(PerParameter):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("nesterov needs a momentum above 0 and no dampening")
 
-    def update(self, x, g, state, lr, group):
-        momentum = group["momentum"]
-        if momentum:
-            if "momentum_buffer" not in state:
-                v = state["momentum_buffer"] = module_of(x).array(g)
-            else:
-                v = state["momentum_buffer"]
-                v *= momentum
-                v += (1 - group["dampening"]) * g if group["dampening"] else g
-            g = g + momentum * v if group["nesterov"] else v
-        x -= lr * g
+    def entries(self, group):
+        return self.arrays if group["momentum"] else ()
+
+    def numbers(self, state, lr, group):
+        damping = group["dampening"] if "momentum_buffer" in state else 0
+        return lr, group["momentum"], 1 - damping, group["nesterov"]
+
+    def update(self, x, g, state, numbers, s):
+        xp, (lr, momentum, share, nesterov) = module_of(x), numbers
+        if state:
+            v = state["momentum_buffer"]
+            v *= momentum
+            v += g if share == 1 else xp.multiply(g, share, out=s)
+        if not state:
+            xp.multiply(g, lr, out=s)
+        elif nesterov:
+            xp.multiply(v, momentum, out=s)
+            s += g
+            s *= lr
+        else:
+            xp.multiply(v, lr, out=s)
+        x -= s
 
     def update_rows(self, p, g, group):
         if group["weight_decay"]:
             raise RuntimeError("SGD: weight_decay does not go with sparse gradients")
         if group["momentum"]:  # which goes on in the rows that are not read
             sparse, p.grad = p.grad, g.to_dense()
-            self._advance(p, group)
+            self._advance([p], group)
             p.grad = sparse
             return
         lr = number(group["lr"])
@@ -81,18 +92,23 @@ class ASGD(PerParameter):
     ):
         super().__init__(params, options(locals()))
 
-    def start(self, x, group):
-        lr = number(group["lr"])
-        return {"step": scalar(0), "eta": scalar(lr), "mu": scalar(1), **zeros(x, "ax")}
+    def start(self, name, x, group):
+        first = {"eta": number(group["lr"]), "mu": 1}
+        return scalar(first[name]) if name in first else super().start(name, x, group)
 
-    def update(self, x, g, state, lr, group):
-        step, eta, mu = [float(state[name]) for name in self.scalars]
-        average = state["ax"]
-        x *= 1 - group["lambd"] * eta
-        x -= eta * g
+    def numbers(self, state, lr, group):
+        step, eta, mu = count(state), float(state["eta"]), float(state["mu"])
+        state["eta"][...] = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]
+        state["mu"][...] = 1 / max(1, step - group["t0"])
+        return eta, 1 - group["lambd"] * eta, mu
+
+    def update(self, x, g, state, numbers, s):
+        xp, average, (eta, shrink, mu) = module_of(x), state["ax"], numbers
+        x *= shrink
+        x -= xp.multiply(g, eta, out=s)
         if mu == 1:
             average[...] = x
         else:
-            average += (x - average) * mu
-        state["eta"][...] = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]
-        state["mu"][...] = 1 / max(1, step - group["t0"])
+            xp.subtract(x, average, out=s)
+            s *= mu
+            average += s

@@ -6,7 +6,7 @@ import math
 
 from ..backend import module_of
 from ..tensor import Tensor, wrap
-from .optimizer import ParamsT, PerParameter, number, options, zeros
+from .optimizer import ParamsT, PerParameter, number, options
 
 
 class SparseAdam(PerParameter):
@@ -32,7 +32,7 @@ class SparseAdam(PerParameter):
             if number(group[name], name) <= 0:
                 raise ValueError(f"{name} is {group[name]}, expected a number above 0")
 
-    def update(self, x, g, state, lr, group):
+    def update(self, x, g, state, numbers, *scratch):
         raise RuntimeError(
             "SparseAdam does not take dense gradients: use Adam, or sparse=True in the embedding"
         )
@@ -40,8 +40,8 @@ class SparseAdam(PerParameter):
     def update_rows(self, p, g, group):
         xp, state = module_of(p.array), self.state[p]
         if not state:
-            arrays = zeros(p.array, *self.arrays)
-            state.update(step=0, **{name: wrap(array) for name, array in arrays.items()})
+            state["step"] = 0
+            state.update({name: wrap(xp.zeros_like(p.array)) for name in self.arrays})
         state["step"] += 1
         rows = -g.rows if group["maximize"] else g.rows
         means = []

@@ -11,17 +11,24 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from ..nn.module import Module
+from ..backend import module_of
 from ..modes import no_grad
+from ..nn.module import Module
 from ..ops import tensor
 from ..tensor import Tensor
 from .lr_scheduler import LRScheduler, _each
 from .optimizer import Optimizer
+from .pieces import Job, Scratch, apply
 
 
 class AveragedModel(Module):
     """A copy of `model` whose weights are an average of those that `update_parameters` was shown.
 
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999))
+        optimizer.step(); average.update_parameters(model)    # after every step
+        average.eval()(x)                                     # evaluate; `model` trains on
+
+    It is saved and loaded like any module; the averaged model alone is its `module`.
     avg_fn(average, current, n_averaged) gives the new average of one weight; multi_avg_fn changes a
     list of averages in place. The default is the plain mean. Buffers are copied, or averaged with
     `use_buffers`.
@@ -86,20 +93,41 @@ def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[list, list, Any], None]:
     """The same as `get_ema_avg_fn`, in place on lists."""
-    return _in_place(get_ema_avg_fn(decay))
+    get_ema_avg_fn(decay)  # which refuses a decay that is none
+    return _towards(lambda n: 1 - decay)
 
 
 def get_swa_multi_avg_fn() -> Callable[[list, list, Any], None]:
     """The same as `get_swa_avg_fn`, in place on lists."""
-    return _in_place(get_swa_avg_fn())
+    return _towards(lambda n: 1 / (float(n) + 1))
 
 
-def _in_place(avg_fn: Callable) -> Callable[[list, list, Any], None]:
+def _towards(weight: Callable[[Any], float]) -> Callable[[list, list, Any], None]:
+    """average ← average + weight(n) (current - average)"""
+    scratch = Scratch()
+
+    def rule(x, y, _state, numbers, s):
+        xp, (share,) = module_of(x), numbers
+        xp.subtract(y, x, out=s)
+        if share < 0.5:
+            s *= share
+            x += s
+        else:  # exactly y where the share is 1
+            s *= share - 1
+            xp.add(y, s, out=x)
+
+    @no_grad()
     def update(averages: list[Tensor], currents: list[Tensor], n: Any) -> None:
+        share, jobs = weight(n), []
         for average, current in zip(averages, currents, strict=True):
-            average.copy_(avg_fn(average, current, n))
+            if average.is_floating_point():
+                jobs.append(Job(average.array, current.array, {}, (share,)))
+                average.changed()
+            else:
+                average.copy_(average + (current - average) * share)
+        apply(rule, jobs, 1, scratch)
 
-    return no_grad()(update)
+    return update
 
 
 def _buffers(model: Module) -> list[Tensor]:

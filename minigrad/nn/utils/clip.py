@@ -9,10 +9,11 @@ import math
 import types
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 
-from ...backend import backend_of
+from ...backend import CPU, backend_of
 from ...tensor import Tensor, wrap
 
 
@@ -22,24 +23,33 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
+    *,
+    nonfinite: Literal["raise", "skip"] | None = None,
 ) -> Tensor:
     """Scale all gradients so that their common norm is at most `max_norm` (Pascanu et al. 2013).
 
     Returns the norm before clipping. A norm that is NaN or infinite spoils all gradients, as in
-    PyTorch; with `error_if_nonfinite` it raises RuntimeError and changes nothing.
+    PyTorch, unless there is a policy: "raise", or `error_if_nonfinite`, raises RuntimeError and
+    changes nothing; "skip" takes all gradients away, with a warning, so that the optimizer's next
+    step changes neither weights nor state. Both say which gradients are not finite.
     """
     max_norm = float(max_norm)
     if not max_norm >= 0:
         raise ValueError(f"max_norm is {max_norm}, expected a number of at least 0")
+    policy = _policy("raise" if error_if_nonfinite else nonfinite)
     if isinstance(parameters, types.GeneratorType):
         parameters = list(parameters)
         if not parameters:
             warnings.warn(
                 "clip_grad_norm_: the generator is empty, nothing is clipped", stacklevel=2
             )
+    parameters = _listed(parameters)
     grads = _gradients(parameters)
-    norm = _norm(grads, norm_type, error_if_nonfinite)
-    _scale(grads, max_norm, norm)
+    norm = _norm(grads, norm_type)
+    if policy and not math.isfinite(norm):
+        _refuse(policy, parameters, f"the norm of the gradients is {norm}{_culprits(parameters)}")
+    else:
+        _scale(grads, max_norm, norm)
     return _as_tensor(norm, grads)
 
 
@@ -50,10 +60,21 @@ def clip_grad_norm(*args: object, **kwargs: object) -> Tensor:
 
 
 def clip_grad_value_(
-    parameters: Iterable[Tensor] | Tensor, clip_value: float, foreach: bool | None = None
+    parameters: Iterable[Tensor] | Tensor,
+    clip_value: float,
+    foreach: bool | None = None,
+    *,
+    nonfinite: Literal["raise", "skip"] | None = None,
 ) -> None:
-    """Limit every element of every gradient to the range from -clip_value to clip_value."""
-    clip_value = float(clip_value)
+    """Limit every element of every gradient to the range from -clip_value to clip_value.
+
+    NaN stays NaN and an infinity becomes a limit, as in PyTorch, unless there is a policy, as for
+    `clip_grad_norm_`.
+    """
+    clip_value, parameters = float(clip_value), _listed(parameters)
+    culprits = _culprits(parameters) if _policy(nonfinite) else ""
+    if culprits:
+        _refuse(nonfinite, parameters, f"gradients are not finite{culprits}")
     for g in _gradients(parameters):
         xp = backend_of(g.array).xp
         xp.clip(g.array, -clip_value, clip_value, out=g.array)
@@ -68,7 +89,10 @@ def get_total_norm(
 ) -> Tensor:
     """The p-norm of all elements of all tensors together, p = norm_type."""
     tensors = _listed(tensors)
-    return _as_tensor(_norm(tensors, norm_type, error_if_nonfinite), tensors)
+    norm = _norm(tensors, norm_type)
+    if error_if_nonfinite and not math.isfinite(norm):
+        raise RuntimeError(f"the norm is {norm}, pass error_if_nonfinite=False to get it")
+    return _as_tensor(norm, tensors)
 
 
 def clip_grads_with_norm_(
@@ -98,7 +122,35 @@ def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
     return [g.coalesce_()._values() if g.is_sparse else g for g in grads]
 
 
-def _norm(tensors: Sequence[Tensor], p: float, error_if_nonfinite: bool) -> float:
+def _policy(nonfinite: str | None) -> str | None:
+    if nonfinite not in (None, "raise", "skip"):
+        raise ValueError(f"nonfinite is {nonfinite!r}, expected 'raise', 'skip' or None")
+    return nonfinite
+
+
+def _refuse(policy: str, parameters: Sequence[Tensor], reason: str) -> None:
+    if policy == "raise":
+        raise RuntimeError(
+            f"{reason}: nothing was clipped; take no step, or pass nonfinite='skip', or "
+            "error_if_nonfinite=False to clip all the same"
+        )
+    warnings.warn(f"{reason}: the gradients were taken away, no step is made", stacklevel=3)
+    for p in parameters:
+        p.grad = None
+
+
+def _culprits(parameters: Sequence[Tensor]) -> str:
+    """Which of the gradients are not finite, in words."""
+    found = []
+    for i, p in enumerate(parameters):
+        if p.grad is not None:
+            bad = int((~backend_of(p.grad.array).xp.isfinite(p.grad.array)).sum())
+            if bad:
+                found.append(f"{bad} elements of number {i}, of shape {tuple(p.shape)}")
+    return " (" + "; ".join(found) + ")" if found else ""
+
+
+def _norm(tensors: Sequence[Tensor], p: float) -> float:
     """The norm of all elements, having waited for the device once; finite wherever the true norm
     fits a float64.
     """
@@ -111,20 +163,14 @@ def _norm(tensors: Sequence[Tensor], p: float, error_if_nonfinite: bool) -> floa
             # squares beyond float32: once more, in float64
             flat = tensors[i].array.reshape(-1).astype(np.float64)
             norms[i] = float(backend_of(flat).xp.dot(flat, flat))
-        norm = math.sqrt(norms.sum())
-    else:
-        norm = float(np.linalg.norm(norms, p))
-    if error_if_nonfinite and not math.isfinite(norm):
-        raise RuntimeError(
-            f"the norm of the gradients is {norm}: nothing was clipped; take no step, or pass "
-            "error_if_nonfinite=False to scale by it all the same"
-        )
-    return norm
+        return math.sqrt(norms.sum())
+    return float(np.linalg.norm(norms, p))
 
 
 def _power_sum(array, p: float):
     """Of one array: Σ x² for p = 2, else the p-norm; a 0-d array, no waiting."""
-    xp, flat = backend_of(array).xp, array.reshape(-1)
+    xp = backend_of(array).xp
+    flat = (array if array.flags.c_contiguous else array.T).reshape(-1)  # no copy of xᵀ
     if p == 2:
         return xp.dot(flat, flat)
     if not flat.size:
@@ -139,8 +185,10 @@ def _downloaded(numbers: list) -> np.ndarray:
     for i, x in enumerate(numbers):
         by_device.setdefault(backend_of(x), []).append(i)
     for backend, places in by_device.items():
-        together = backend.xp.stack([backend.xp.asarray(numbers[i]) for i in places])
-        found[places] = backend.download(together)
+        several = [numbers[i] for i in places]
+        if backend is not CPU:
+            several = backend.download(backend.xp.stack([backend.xp.asarray(x) for x in several]))
+        found[places] = several
     return found
 
 
