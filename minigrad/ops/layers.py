@@ -1,12 +1,30 @@
-"""Primitives that only layers and losses need: windows, standardising, a gradient scaled on its way
-back.
+"""Primitives that only layers and losses need: affine maps, windows, standardising, a gradient
+scaled on its way back.
 """
 
 from __future__ import annotations
 
 from ..op import Op
 from . import elementwise as ew
-from .reduce import mean
+from .products import matmul, product
+from .reduce import mean, sum_
+
+
+class Affine(Op):
+    """y = x Wᵀ + b in one array, x (N, I), W (O, I), b (O):  dx = g W,  dW = gᵀ x,  db = Σ g"""
+
+    fresh = True
+    needed_by = (1,), (0,), ()
+
+    def forward(self, x, w, b):
+        y = product(self.xp, x, w.T)
+        y += b
+        return y
+
+    def backward(self, g, _y, x, w, _b):
+        dx = matmul(g, w) if self.needs[0] else None
+        dw = matmul(g.swapaxes(0, 1), x) if self.needs[1] else None
+        return dx, dw, sum_(g, 0) if self.needs[2] else None
 
 
 class Windows(Op):

@@ -9,7 +9,7 @@ from ... import ops
 from ...backend import CPU, backend_of, is_array
 from ...op import raw
 from ...ops.rows import AddRows
-from ...ops.layers import scale_gradient
+from ...ops.layers import Affine, scale_gradient
 from ...tensor import Tensor, wrap
 from ..errors import BadArgument
 
@@ -24,12 +24,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     if not out:
         y = input @ weight
-    elif len(shape) > 2:  # one product for all rows
-        y = ops.reshape(input, (-1, size)) @ weight.T
-        y = ops.reshape(y, (*shape[:-1], *out))
+        return y if bias is None else y + bias
+    x = input if len(shape) == 2 else ops.reshape(input, (-1, size))  # one product for all rows
+    if bias is None:
+        y = x @ weight.T
+    elif tuple(bias.shape) == tuple(out) and bias.dtype == weight.dtype == input.dtype:
+        y = Affine()(x, weight, bias)
     else:
-        y = input @ weight.T
-    return y if bias is None else y + bias
+        y = x @ weight.T + bias
+    return y if len(shape) == 2 else ops.reshape(y, (*shape[:-1], *out))
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
