@@ -43,7 +43,7 @@ STEPS: dict[str, Callable[[Any, list], Callable[[], Any]]] = {
 
 
 def clipping(m: Any, params: list) -> Callable[[], Any]:
-    """Always with something to clip: a half of the norm, whatever it has come to."""
+    """Always with something to clip: each time to a limit that is one per cent lower."""
     limit = float(m.nn.utils.clip_grad_norm_(params, float("inf")))
 
     def clip() -> None:
