@@ -163,8 +163,8 @@ def vjp(
                 watch, fresh = node.watch, node.fresh and not create_graph
                 if watch is None:
                     pulled = node.pull(gs, create_graph)
-                else:
-                    pulled = watch(node, gs, create_graph)
+                else:  # which may keep what it sees
+                    pulled, fresh = watch(node, gs, create_graph), False
                 for slot, g in zip(node.slots, pulled):
                     if g is not None and slot is not None:
                         if visited is None or slot[0] in visited or slot in wanted:

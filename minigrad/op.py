@@ -262,11 +262,12 @@ class Op:
         """Tell the outputs that they show the memory of x, unless the op had to copy."""
         base = x if x.base is None else x.base
         tied = is_recording() or not x.tracked  # under no_grad a view is cut off, like detach()
+        always, version, seen = self.always, x.version, base.creator
         for out in outs:
-            if self.always or self.backend.is_view(out.array, x.array):
-                out.version = x.version
+            if always or self.backend.is_view(out.array, x.array):
+                out.version = version
                 if tied:
-                    out.base, out.seen = base, base.creator
+                    out.base, out.seen = base, seen
 
     def pull(self, node: Node, gs: list, create_graph: bool) -> Any:
         """What `node.pull` does once the node is ready."""

@@ -27,6 +27,10 @@ def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
     parts = index if isinstance(index, tuple) else (index,)
     basic, arrays, ellipsis, simple = [], [], None, True
     for part in parts:
+        if type(part) is slice and part.step is None:  # the most frequent
+            basic.append(part)
+            arrays.append(None)
+            continue
         if isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_)):
             basic.append(part)
             continue
@@ -51,8 +55,8 @@ def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
             continue
         basic.append(part)
         arrays.append(None)
-    if simple:
-        return (tuple(basic) if ellipsis else (*basic, Ellipsis)), None
+    if simple:  # a slice or an ellipsis: without one the result might be a number, no array
+        return (tuple(basic) if arrays or ellipsis else (*basic, Ellipsis)), None
     ndim = x.ndim + sum(
         part is None for part in basic
     )  # what the basic index leaves, plus integers
@@ -95,26 +99,37 @@ class Part:
     where a loop over x[t] would fill T arrays of zeros.
     """
 
-    def __init__(self, values: Any, index: tuple, distinct: bool):
-        self.values, self.index, self.distinct = values, index, distinct
+    __slots__ = "values", "index", "distinct", "basic", "dtype"
+
+    def __init__(self, values: Any, index: Any, distinct: bool, basic: bool = False):
+        self.values, self.index, self.distinct, self.basic = values, index, distinct, basic
         self.dtype = values.dtype
 
     def add_to(self, whole: Any) -> None:
-        if self.distinct:
+        if self.basic:
+            part = whole[self.index]  # a view: `whole[...] +=` would write it into itself after
+            part += self.values
+        elif self.distinct:
             whole[self.index] += self.values
         else:
             backend_of(whole).add_at(whole, self.index, self.values)
 
     def whole(self, shape: tuple) -> Any:
         whole = backend_of(self.values).xp.zeros(shape, self.dtype)
-        self.add_to(whole)
+        if self.distinct:
+            whole[self.index] = self.values
+        else:
+            self.add_to(whole)
         return whole
 
 
 class Index(Op):
     """y = x[index], a basic index: a view"""
 
-    view = fresh = True
+    view = always = fresh = True
+
+    def __init__(self, index):  # by place: by name it takes 0.6 µs more, an eighth of the whole op
+        self.index = index
 
     def forward(self, x):
         self.shape = x.shape
@@ -122,7 +137,7 @@ class Index(Op):
 
     def backward(self, g, _y, _x):
         if not isinstance(g, Tensor):
-            return Part(g, self.index, distinct=True)
+            return Part(g, self.index, distinct=True, basic=True)
         return IndexAdd(index=self.index, shape=self.shape)(g)
 
 
@@ -135,7 +150,7 @@ class IndexAdd(Op):
         return y
 
     def backward(self, g, _y, _x):
-        return Index(index=self.index)(g)
+        return Index(self.index)(g)
 
 
 class Pick(Op):
@@ -206,7 +221,7 @@ def index(input, index):
     """x[index]; IndexError where the index does not fit."""
     basic, parts = parsed(index, raw(input))
     if basic is not None:
-        input = Index(index=basic)(input)
+        input = Index(basic)(input)
     if parts is None:
         return input
     dims, arrays = _split(parts, input)

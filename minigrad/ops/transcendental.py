@@ -18,6 +18,8 @@ LN2, LN10 = math.log(2), math.log(10)
 class Unary(Op):
     """One function of the array module: the class's name in small letters, or `known_as`."""
 
+    fresh = True
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.known_as = vars(cls).get("known_as", cls.__name__.lower())
@@ -203,6 +205,8 @@ class Atanh(Unary):
 
 class Sigmoid(Op):
     """y = 1 / (1 + e⁻ˣ) = eˣ / (eˣ + 1),  dy/dx = y (1 - y)"""
+
+    fresh = True
 
     def forward(self, x):
         x = floating(x)
