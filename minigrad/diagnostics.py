@@ -29,7 +29,7 @@ import numpy as np
 
 from . import autograd, engine, ops
 from .backend import backend_of, is_array, to_numpy
-from .op import Op, raw
+from .op import Node, Op, raw
 from .tensor import Tensor, wrap
 
 _PACKAGE = os.path.dirname(__file__)
@@ -78,9 +78,10 @@ def _watched_call(op: Op, *inputs: Any) -> Any:
     if watchers and any(isinstance(x, Tensor) for x in inputs):
         frame = user_frame()
         outs = outputs if type(outputs) is tuple else (outputs,)
-        notes = [watcher.forward(op, inputs, outs, frame) for watcher in watchers]
-        if op.recorded and any(out.creator for out in outs):
-            op.watch = _Backward(line_of(frame), list(zip(watchers, notes)))
+        node = next((out.creator[0] for out in outs if out.creator), None)
+        notes = [watcher.forward(node or op, inputs, outs, frame) for watcher in watchers]
+        if node is not None:
+            node.watch = _Backward(line_of(frame), list(zip(watchers, notes)))
     return outputs
 
 
@@ -90,7 +91,7 @@ class _Backward:
     def __init__(self, line: str, watchers: list):
         self.line, self.watchers = line, watchers
 
-    def __call__(self, op: Op, gs: list, create_graph: bool) -> list:
+    def __call__(self, op: Node, gs: list, create_graph: bool) -> list:
         for watcher, note in self.watchers:
             watcher.before_backward(op, gs, self.line, note)
         results = op.pull(gs, create_graph)
@@ -120,13 +121,13 @@ class Watcher(ContextDecorator):
             if not _installed:
                 Op.__call__ = _plain_call
 
-    def forward(self, op: Op, inputs: tuple, outputs: tuple, frame: Any) -> Any:
-        """Look at an op; what is returned is given to `before_backward`."""
+    def forward(self, op: Node | Op, inputs: tuple, outputs: tuple, frame: Any) -> Any:
+        """Look at an op, given by its node if it is recorded; what is returned is given to `before_backward`."""
 
-    def before_backward(self, op: Op, gs: list, line: str, note: Any) -> None:
+    def before_backward(self, op: Node, gs: list, line: str, note: Any) -> None:
         pass
 
-    def after_backward(self, op: Op, gs: list, results: list, line: str) -> None:
+    def after_backward(self, op: Node, gs: list, results: list, line: str) -> None:
         pass
 
 
@@ -251,7 +252,7 @@ class mutation_guard(Watcher):
     """
 
     def forward(self, op, inputs, outputs, frame):
-        if not op.recorded:
+        if not isinstance(op, Node):
             return []
         held = [("input", i, x) for i, x in enumerate(op.saved_inputs or ())]
         held += [("output", i, y) for i, y in enumerate(op.saved_outputs or ())]
@@ -283,7 +284,9 @@ class Graph:
         newest = max(nodes, key=lambda op: op.number)
         self.ops, self.line, self.holder = len(nodes), lines[newest], holder
         self.released = any(op.released for op in nodes)
-        arrays = {id(x): x for op in nodes for x in _arrays(vars(op).values()) if is_array(x)}
+        held = [x for op in nodes for x in (op.saved_inputs, op.saved_outputs)]
+        held += [x for op in nodes if isinstance(op.op, Op) for x in vars(op.op).values()]
+        arrays = {id(x): x for x in _arrays(held) if is_array(x)}
         self.nbytes = sum(x.nbytes for x in arrays.values())
 
     def __repr__(self) -> str:
@@ -296,7 +299,7 @@ def _arrays(values: Any) -> Iterator[Any]:
     for value in values:
         if isinstance(value, (list, tuple)):
             yield from _arrays(value)
-        elif not isinstance(value, (Tensor, Op)):
+        elif not isinstance(value, (Tensor, Op, Node)):
             yield value
 
 
@@ -309,7 +312,7 @@ class watch_graphs(Watcher):
         self.lines: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
     def forward(self, op, inputs, outputs, frame):
-        if op.recorded:
+        if isinstance(op, Node):
             self.lines[op] = line_of(frame)
 
     def alive(self) -> list[Graph]:
@@ -325,7 +328,7 @@ class watch_graphs(Watcher):
             for slot in op.slots:
                 if slot is not None and slot[0] in parent:
                     parent[root(op)] = root(slot[0])
-        groups: dict[Op, list] = {}
+        groups: dict[Node, list] = {}
         for op in lines:
             groups.setdefault(root(op), []).append(op)
         names = _holders(set(lines))
@@ -345,7 +348,7 @@ class watch_graphs(Watcher):
 def _holders(nodes: set) -> dict:
     """For nodes whose output can be reached from a variable: the variable and the way, as written.
     """
-    found: dict[Op, str] = {}
+    found: dict[Node, str] = {}
     seen: set[int] = set()
     stack: list[tuple[str, Any, int]] = []
     frame = user_frame()
@@ -381,7 +384,7 @@ def _holders(nodes: set) -> dict:
 class Contribution:
     """What one use of a tensor adds to its gradient."""
 
-    def __init__(self, op: Op, index: int, g: Any, shape: tuple, line: str | None):
+    def __init__(self, op: Node, index: int, g: Any, shape: tuple, line: str | None):
         self.op, self.index, self.line = op.name(), index, line
         self.shape = tuple(g.shape)
         extra = len(self.shape) - len(shape)
@@ -440,17 +443,17 @@ def explain(tensor: Tensor, output: Tensor | None = None) -> Explanation:
         raise RuntimeError("explain: the output does not depend on this tensor")
     if top[0].recompute is not None:
         top[0].recompute()
-    pulled: dict[Op, tuple[list, list]] = {}
+    pulled: dict[Node, tuple[list, list]] = {}
 
     watches = {op: op.watch for op in order}
-    nodes = {*order, slot[0]} if isinstance(slot[0], Op) else order
+    nodes = {*order, slot[0]} if isinstance(slot[0], Node) else order
     retaining = [ref() for op in nodes for ref in (op.retained or {}).values()]
     before = [(x, x.grad) for x in retaining if x is not None]
     try:
         for op in order:
             op.watch = _Log(pulled)
-        target = wrap(top[0].xp.zeros(*top[0].metas[top[1]]), top)
-        seed = top[0].xp.ones(*top[0].metas[top[1]])
+        target = wrap(top[0].op.xp.zeros(*top[0].metas[top[1]]), top)
+        seed = top[0].op.xp.ones(*top[0].metas[top[1]])
         engine.vjp([target], [seed], [tensor], retain_graph=True)
     finally:
         for op, watch in watches.items():
@@ -473,7 +476,7 @@ class _Log:
     def __init__(self, pulled: dict):
         self.pulled = pulled
 
-    def __call__(self, op: Op, gs: list, create_graph: bool) -> list:
+    def __call__(self, op: Node, gs: list, create_graph: bool) -> list:
         results = op.pull(gs, create_graph)
         whole = [
             g.whole(op_shape(slot)) if isinstance(g, ops.Part) else g
@@ -485,7 +488,7 @@ class _Log:
 
 def op_shape(slot: tuple | None) -> tuple:
     owner, index = slot or (None, 0)
-    return owner.metas[index][0] if isinstance(owner, Op) else owner.array.shape
+    return owner.metas[index][0] if isinstance(owner, Node) else owner.array.shape
 
 
 def _scalars_above(slot: tuple) -> list[tuple]:
@@ -493,7 +496,7 @@ def _scalars_above(slot: tuple) -> list[tuple]:
     uses: dict[Any, list] = {}
     for op in gc.get_objects():
         # isinstance() would ask strangers for their __class__, which runs their code
-        if issubclass(type(op), Op) and getattr(op, "slots", None) and not op.released:
+        if type(op) is Node and not getattr(op, "released", True):
             for s in op.slots:
                 if s is not None:
                     uses.setdefault(s, []).append(op)

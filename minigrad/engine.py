@@ -15,41 +15,42 @@ import numpy as np
 from . import ops
 from .backend import is_array
 from .modes import recording
-from .op import Op
+from .op import Node
 from .ops.indexing import Part
 from .tensor import Tensor, wrap
 
 
-def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Op]:
+def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Node]:
     """The recorded ops between `slots` and `targets` (None: every leaf), latest first."""
     # nothing created before the first target leads to a target; a leaf may be as old as the tape
-    ages = [owner.number if isinstance(owner, Op) else 0 for owner, _ in targets or ()]
+    ages = [owner.number if isinstance(owner, Node) else 0 for owner, _ in targets or ()]
     first = min(ages, default=0)
-    stack = [op for op, _ in slots if isinstance(op, Op) and op.number > first]
-    found = set(stack)
+    order = [node for node in {owner for owner, _ in slots} if isinstance(node, Node) and node.number > first]
+    found, stack = set(order), order[:]
     while stack:
         for slot in stack.pop().slots:
             if slot is not None:
                 owner = slot[0]
-                if owner not in found and isinstance(owner, Op) and owner.number > first:
+                if owner not in found and isinstance(owner, Node) and owner.number > first:
                     found.add(owner)
                     stack.append(owner)
-    order = sorted(found, key=attrgetter("number"))
+                    order.append(owner)
+    order.sort(key=attrgetter("number"), reverse=True)  # nearly sorted already, which is quick
     if targets is not None:
-        useful: set[Op] = set()
-        for op in order:
+        useful: set[Node] = set()
+        for node in reversed(order):
             if any(
-                slot is not None and (slot in targets or slot[0] in useful) for slot in op.slots
+                slot is not None and (slot in targets or slot[0] in useful) for slot in node.slots
             ):
-                useful.add(op)
-        order = [op for op in order if op in useful]
-    for op in order:
-        if op.released:
+                useful.add(node)
+        order = [node for node in order if node in useful]
+    for node in order:
+        if node.released:
             raise RuntimeError(
-                f"backward a second time through {op.name()}, whose saved arrays were "
+                f"backward a second time through {node.name()}, whose saved arrays were "
                 "released by the first: pass retain_graph=True to the first backward"
             )
-    return order[::-1]
+    return order
 
 
 class Gradients:
@@ -66,29 +67,30 @@ class Gradients:
 
     def deposit(self, slot: tuple, g: Any, fresh: bool) -> None:
         owner, index = slot
-        if isinstance(owner, Op):
+        if isinstance(owner, Node):
             shape, dtype = owner.metas[index]
         else:
             shape, dtype = owner.array.shape, owner.array.dtype
-        table = self.table
+        table, owned = self.table, self.owned
+        before = table.get(slot)
         if type(g) is Part:
-            if slot in self.owned and g.dtype == dtype:
-                g.add_to(table[slot])
+            if before is not None and slot in owned and g.dtype == dtype:
+                g.add_to(before)
                 return
             g, fresh = g.whole(shape), True
         if g.shape != shape:
             g, fresh = ops.sum_to(g, shape), True  # the input was broadcast
-        if g.dtype != dtype:
+        if g.dtype is not dtype and g.dtype != dtype:
             g, fresh = ops.cast(g, dtype), True  # the input was promoted
-        if slot not in table:
+        if before is None:
             table[slot] = g
             if fresh:
-                self.owned.add(slot)
-        elif slot in self.owned and not self.create_graph:
+                owned.add(slot)
+        elif slot in owned and not self.create_graph:
             table[slot] += g
         else:
-            table[slot] = table[slot] + g
-            self.owned.add(slot)
+            table[slot] = before + g
+            owned.add(slot)
 
     def own(self, slot: tuple) -> Any:
         """A slot's gradient as an array that is shared with nobody."""
@@ -98,7 +100,7 @@ class Gradients:
             return g
         return g.clone() if isinstance(g, Tensor) else g.copy()
 
-    def hooked(self, owner: Op | Tensor, index: int, g: Any) -> Any:
+    def hooked(self, owner: Node | Tensor, index: int, g: Any) -> Any:
         """What the hooks on a tensor make of its gradient; `retain_grad` sees the result."""
         hooks = owner.hooks if isinstance(owner, Tensor) else owner.hooks.get(index, {})
         # a hook may change what it gets; the table's array may be somebody else's
@@ -113,7 +115,7 @@ class Gradients:
                     f"a hook must return None or a Tensor of shape {tuple(given.shape)}"
                 )
             given = result
-        x = (owner.retained or {}).get(index, lambda: None)() if isinstance(owner, Op) else None
+        x = (owner.retained or {}).get(index, lambda: None)() if isinstance(owner, Node) else None
         if x is not None:
             g = given if self.create_graph else as_tensor(given.array.copy())
             x.grad = g if x.grad is None else x.grad + g
@@ -133,42 +135,44 @@ def vjp(
     wanted = None if targets is None else {t.slot for t in targets}
     slots = [y.slot for y in outputs]
     order = tape(slots, wanted)
-    visited = set(order)
+    visited = None if wanted is None else set(order)  # None: all that a slot leads to
     grads = Gradients(create_graph)
     table, owned, deposit = grads.table, grads.owned, grads.deposit
     with recording(create_graph):
         for slot, seed in zip(slots, seeds):
             deposit(slot, seed, fresh=False)
-        for op in order:
+        for node in order:
             gs, used = [], False
-            for index in range(len(op.metas)):
-                slot = (op, index)
+            for index in range(len(node.metas)):
+                slot = (node, index)
                 g = table.pop(slot, None)
                 if g is not None:
                     used = True
                     if isinstance(g, np.generic):  # what NumPy makes of 0-d arrays
                         g = np.asarray(g)
-                    if op.hooks is not None:
-                        g = grads.hooked(op, index, g)
+                    if node.hooks is not None:
+                        g = grads.hooked(node, index, g)
                         owned.discard(slot)  # a hook may have kept it
                     if wanted is not None and slot in wanted:
                         table[slot] = g
-                    elif op.reuses:
-                        op.owns = slot in owned and not create_graph
+                    elif node.reuses:
+                        node.make_ready()
+                        node.op.owns = slot in owned and not create_graph
                 gs.append(g)
             if used:
-                fresh = op.fresh and not create_graph
-                watch = op.watch
-                pulled = op.pull(gs, create_graph) if watch is None else watch(op, gs, create_graph)
-                for slot, g in zip(op.slots, pulled):
-                    if g is None or slot is None:
-                        continue
-                    if wanted is None or slot in wanted or slot[0] in visited:
-                        deposit(slot, g, fresh)
+                watch, fresh = node.watch, node.fresh and not create_graph
+                if watch is None:
+                    pulled = node.pull(gs, create_graph)
+                else:  # which may keep what it sees
+                    pulled, fresh = watch(node, gs, create_graph), False
+                for slot, g in zip(node.slots, pulled):
+                    if g is not None and slot is not None:
+                        if visited is None or slot[0] in visited or slot in wanted:
+                            deposit(slot, g, fresh)
             if not retain_graph:
-                op.release()
+                node.release()
         for slot in list(table):  # leaves, and targets whose own op is not on the way
-            if slot[0].hooks is not None and slot[0] not in visited:
+            if slot[0].hooks is not None and not (visited and slot[0] in visited):
                 table[slot] = grads.hooked(*slot, table[slot])
                 owned.discard(slot)
     return grads

@@ -23,6 +23,7 @@ from .dtypes import (
     bool_,
     of,
 )
+from .ops.shape import Permute
 from .ops.writing import in_place, reshaped
 from .hooks import Hooks, RemovableHandle
 from .tensor import Tensor, _fill
@@ -266,7 +267,7 @@ def where(self: Tensor, condition: Any, other: Any) -> Tensor:
 @property
 def T(self: Tensor) -> Tensor:
     """The dimensions in reverse order."""
-    return ops.permute(self, tuple(range(self.array.ndim))[::-1])
+    return Permute(tuple(range(self.array.ndim - 1, -1, -1)))(self)
 
 
 @method

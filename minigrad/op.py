@@ -1,6 +1,6 @@
-"""Op: one application of a primitive, and, when it is recorded, one node of the tape.
+"""Op: one application of a primitive. Node: its place on the tape, when it is recorded.
 
-A subclass gives `forward` on arrays and `backward`, the rule. `backward(g, y, *inputs)` receives
+A subclass of Op gives `forward` on arrays and `backward`, the rule. `backward(g, y, *inputs)` receives
 the gradient of the output, the output and the inputs, either all arrays or all Tensors, and does
 not know which: so the same rule gives a fast first derivative and, with `create_graph=True`,
 derivatives of any order.
@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .backend import _BY_TYPE, backend_of, is_array
+from .backend import _BY_TYPE, CPU, backend_of, is_array
 from .modes import is_recording
 from .tensor import Tensor, wrap
 
@@ -42,139 +43,32 @@ def raw(x: Any) -> Any:
     raise TypeError(f"expected a Tensor, an array or a number, got {type(x).__name__}")
 
 
-class Op:
-    """One application of a primitive to its inputs, with keyword parameters for everything that is
-    no array.
+class Node:
+    """A recorded op: what its rule needs, and the way to the inputs.
 
-    - `view`: the output may share the memory of the first input.
-    - `fresh`: every gradient that `backward` returns is a new array, which the engine may then add
-      to in place.
-    - `bilinear`: the gradient of each of two inputs needs only the other one, so an input whose
-      partner is a constant is not kept.
-    - `needed_by`: what `bilinear` says, for other rules: by input, whose gradients need it.
-    - `reuses`: `backward` may write into `g` where `self.owns` says that nobody else holds it.
-
-    A parameter of `backward` whose name begins with an underscore is not kept for the backward
-    pass, and the rule receives None in its place.
+    A node holds arrays and slots, never the op's outputs, so the graph has no reference cycle. It
+    is one class for all ops because Python finds an attribute fast only where objects of one class
+    come along: with these as attributes of the ops themselves, forward and backward took a third
+    longer.
     """
 
-    view = fresh = bilinear = reuses = owns = released = False
-    needed_by: tuple | None = None
-    hooks = retained = None  # by output: functions of its gradient; a weak reference to the Tensor
-    recompute = None  # brings back what `checkpoint` let go of
-    watch = None  # takes the place of `pull` under diagnostics
-
-    def __init__(self, **params: Any):
-        for name in params:  # vars(self).update() would cost every later attribute its fast place
-            setattr(self, name, params[name])
-
-    def __init_subclass__(cls) -> None:
-        rule = cls.backward.__code__  # read thus, not by inspect: a fifth of the time of an import
-        cls.variadic = bool(rule.co_flags & inspect.CO_VARARGS)
-        names = rule.co_varnames[2 : rule.co_argcount + cls.variadic]
-        kept = [not name.startswith("_") for name in names]
-        cls.keeps_output, *cls.keeps_inputs = kept
-        cls.keeps_some = cls.bilinear or any(kept[1:])
-
-    def forward(self, *arrays):
-        raise NotImplementedError
-
-    def backward(self, g, y, *inputs):
-        raise NotImplementedError(f"{type(self).__name__} has no derivative")
-
-    def __call__(self, *inputs):
-        # 1. what it computes on, and the way back: the slot of every input that needs a gradient
-        arrays, slots, recorded, tensors, kind, uniform = [], [], False, False, None, True
-        for x in inputs:
-            slot = None
-            if isinstance(x, Tensor):
-                tensors = True
-                if x.base is not None:
-                    x.follow()
-                if x.tracked:
-                    slot, recorded = x.creator or (x, 0), True
-                x = x.array
-            if kind is not type(x):  # what is no array, or on two devices, is looked at below
-                uniform, kind = kind is None and type(x) in _BY_TYPE, type(x)
-            arrays.append(x)
-            slots.append(slot)
-        if not uniform:
-            if tensors:
-                arrays = [raw(x) for x in arrays]
-            else:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
-                arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
-        self.recorded = recorded = recorded and is_recording()
-        # 2. compute
-        try:
-            self.backend = backend = _BY_TYPE[kind] if uniform else backend_of(*arrays)
-            self.xp = backend.xp
-            result = self.forward(*arrays)
-        except (ValueError, TypeError, IndexError, RuntimeError) as error:
-            raise self.explained(error, arrays) from error
-        if not tensors:
-            return result
-        # 3. wrap, and become a node of the tape
-        if type(result) is not tuple:
-            # NumPy's reductions give scalars where CuPy's give 0-d arrays
-            backend = self.backend  # `to_device` ends on another one
-            y = result if type(result) is backend.array_type else backend.xp.asarray(result)
-            if recorded and y.dtype.kind == "f":
-                out = wrap(y, (self, 0))
-                self.metas = ((y.shape, y.dtype),)
-                self.record(inputs, arrays, slots, (y,), (out,))
-            else:
-                out = wrap(y)
-            if self.view:
-                self.show(inputs[0], out)
-            return out
-        outs = tuple([wrap(backend.xp.asarray(y)) for y in result])
-        if recorded:
-            for i, out in enumerate(outs):
-                if out.array.dtype.kind == "f":  # the others are indices, masks: constants
-                    out.creator, out.tracked = (self, i), True
-            self.metas = tuple([(y.shape, y.dtype) for y in result])
-            self.record(inputs, arrays, slots, result, outs)
-        if self.view:
-            for out in outs:
-                self.show(inputs[0], out)
-        return outs
-
-    def show(self, x, out) -> None:
-        """Tell `out` that it shows the memory of x, unless the op had to copy."""
-        if not self.backend.is_view(out.array, x.array):
-            return
-        out.version = x.version
-        if is_recording() or not x.tracked:  # under no_grad a view is cut off, like detach()
-            out.base = base = x if x.base is None else x.base
-            out.seen = base.creator
-
-    def record(self, inputs, arrays, slots, ys, outs) -> None:
-        """Become the node that made `ys`: hold what the rule needs, and the way to the inputs.
-
-        A node holds arrays and slots, never its outputs, so the graph has no reference cycle.
-        """
-        self.number = next(_numbers)
-        self.slots = self.needs = slots
-        self.guards = guards = []  # what must not change before backward: its counter's value
-        self.saved_inputs = self.saved_outputs = None
-        if self.keeps_some:
-            keeps = self.keeps_inputs
-            if self.bilinear:
-                keeps = [s is not None for s in slots[::-1]]
-            elif self.needed_by is not None:
-                keeps = [any([slots[j] is not None for j in users]) for users in self.needed_by]
-            if self.variadic:
-                keeps = keeps[:-1] + keeps[-1:] * (len(inputs) - len(keeps) + 1)
-            self.saved_inputs = saved = []
-            for i, keep in enumerate(keeps):
-                saved.append(arrays[i] if keep else None)
-                if keep and isinstance(inputs[i], Tensor):
-                    version = inputs[i].version
-                    guards.append((version, version[0], "input", i))
-        if self.keeps_output:
-            self.saved_outputs = ys
-            for i, out in enumerate(outs):
-                guards.append((out.version, 0, "output", i))
+    __slots__ = (
+        "op",  # only its name, once it is let go of
+        "number",  # in order of creation: a topological order
+        "slots",  # of the inputs, None for one that needs no gradient
+        "metas",  # shape and dtype of each output
+        "saved_inputs",
+        "saved_outputs",
+        "guards",  # what must not change before backward: its counter and the value that had
+        "fresh",
+        "reuses",
+        "hooks",  # by output: functions of its gradient
+        "retained",  # by output: a weak reference to the Tensor
+        "recompute",  # brings back what `checkpoint` let go of
+        "watch",  # takes the place of `pull` under diagnostics
+        "released",
+        "__weakref__",
+    )
 
     def make_ready(self) -> None:
         """Bring back what a checkpoint let go of; RuntimeError where what was saved has changed."""
@@ -184,22 +78,10 @@ class Op:
             if version[0] != value:
                 raise self.changed(version[0] - value, kind, i)
 
-    def pull(self, gs: list, create_graph: bool) -> list:
+    def pull(self, gs: list, create_graph: bool) -> Any:
         """The gradients of the inputs, from those of the outputs (None: not used)."""
         self.make_ready()
-        ys, inputs = self.saved_outputs, self.saved_inputs
-        if len(gs) > 1:
-            gs = [self.xp.zeros(*meta) if g is None else g for g, meta in zip(gs, self.metas)]
-        if create_graph:
-            gs = [g if isinstance(g, Tensor) else wrap(g) for g in gs]
-            ys, inputs = self.as_tensors(ys, inputs)
-        one = len(gs) == 1
-        result = self.backward(
-            gs[0] if one else gs,
-            ys[0] if one and ys else ys,
-            *([None] * len(self.slots) if inputs is None else inputs),
-        )
-        return result if type(result) in (tuple, list) else [result]
+        return self.op.pull(self, gs, create_graph)
 
     def as_tensors(self, ys, inputs):
         """What was saved, as Tensors that stand at the same place of the graph as the originals."""
@@ -218,7 +100,7 @@ class Op:
 
     def changed(self, times: int, kind: str, i: int) -> Exception:
         return RuntimeError(
-            f"{type(self).__name__} needs its {kind} {i} for the backward pass, but it was "
+            f"{self.name()} needs its {kind} {i} for the backward pass, but it was "
             f"changed in place {times} time(s) since; "
             "change a copy (.clone()) or use the out-of-place form"
         )
@@ -229,7 +111,7 @@ class Op:
         return tuple([(None, 0) if slot is None else slot for slot in self.slots])
 
     def name(self) -> str:
-        return type(self).__name__
+        return self.op if isinstance(self.op, str) else self.op.name()
 
     def __repr__(self) -> str:
         name = self.name()  # as PyTorch calls its nodes
@@ -237,15 +119,175 @@ class Op:
         return f"<{name} object at {id(self):#x}>"
 
     def release(self) -> None:
-        """Let go of all arrays, also of what `forward` put aside, once the node has been visited.
+        """Let go of the op and of all arrays, once the node has been visited.
 
         Its place on the tape stays known: its output may be a target, and a later walk must see
         that it would have to come through here. An op whose rule needs none can be walked again.
         """
-        if not (self.keeps_some or self.keeps_output):
-            return
-        kept = {"number": self.number, "metas": self.metas, "slots": self.slots, "released": True}
-        self.__dict__ = kept
+        if self.saved_inputs is not None or self.saved_outputs is not None:
+            self.op, self.guards, self.released = self.op.name(), (), True
+            self.saved_inputs = self.saved_outputs = self.hooks = self.retained = self.watch = None
+
+
+class Op:
+    """One application of a primitive to its inputs, with keyword parameters for everything that is
+    no array.
+
+    - `view`: the output may share the memory of the first input; `always`: it does.
+    - `fresh`: every gradient that `backward` returns is a new array, which the engine may then add
+      to in place.
+    - `bilinear`: the gradient of each of two inputs needs only the other one, so an input whose
+      partner is a constant is not kept.
+    - `needed_by`: what `bilinear` says, for other rules: by input, whose gradients need it.
+    - `reuses`: `backward` may write into `g` where `self.owns` says that nobody else holds it.
+
+    `self.needs` says, while and after it is recorded, which inputs need a gradient. A parameter of
+    `backward` whose name begins with an underscore is not kept for the backward pass, and the rule
+    receives None in its place.
+    """
+
+    view = always = fresh = bilinear = reuses = owns = False
+    needed_by: tuple | None = None
+    needs: list | None = None
+    backend, xp = CPU, CPU.xp
+
+    def __init__(self, **params: Any):
+        for name in params:  # vars(self).update() would cost every later attribute its fast place
+            setattr(self, name, params[name])
+
+    def __init_subclass__(cls) -> None:
+        rule = cls.backward.__code__  # read thus, not by inspect: a fifth of the time of an import
+        many = bool(rule.co_flags & inspect.CO_VARARGS)
+        names = rule.co_varnames[2 : rule.co_argcount + many]
+        keeps_output, *keeps = [not name.startswith("_") for name in names]
+        first = len(keeps) - 1  # of the many, which are kept or not together
+        fixed = tuple([i for i, keep in enumerate(keeps[:first] if many else keeps) if keep])
+
+        # the inputs to keep, where they are not the same for all nodes
+        chosen = None
+        if cls.bilinear:
+            chosen = _partners
+        elif cls.needed_by is not None:
+            chosen = partial(_users, cls.needed_by)
+        elif many and keeps[first]:
+            chosen = lambda slots: (*fixed, *range(first, len(slots)))  # noqa: E731
+        cls.plan = cls.view, fixed, chosen, keeps_output, cls.fresh, cls.reuses  # read at once
+
+    def forward(self, *arrays):
+        raise NotImplementedError
+
+    def backward(self, g, y, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} has no derivative")
+
+    @property
+    def recorded(self) -> bool:
+        """Whether this application becomes a node of the tape."""
+        return self.needs is not None
+
+    def __call__(self, *inputs):
+        # 1. what it computes on, and the way back: the slot of every input that needs a gradient
+        arrays, slots, recorded, tensors, kind, uniform = [], [], False, False, None, True
+        for x in inputs:
+            slot = None
+            if isinstance(x, Tensor):
+                tensors = True
+                if x.base is not None and x.base.creator is not x.seen:
+                    x.follow()
+                if x.tracked:
+                    slot, recorded = x.creator or (x, 0), True
+                x = x.array
+            if type(x) is not kind and type(x) not in _NUMBERS:
+                # what is no array, or on two devices, is looked at below
+                uniform, kind = kind is None and type(x) in _BY_TYPE, type(x)
+            arrays.append(x)
+            slots.append(slot)
+        if not uniform:
+            if tensors:
+                arrays = [raw(x) for x in arrays]
+            else:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
+                arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
+        recorded = recorded and is_recording()
+        if recorded:
+            self.needs = slots
+        # 2. compute
+        try:
+            if kind is not np.ndarray or not uniform:
+                self.backend = backend_of(*arrays)
+                self.xp = self.backend.xp
+            result = self.forward(*arrays)
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            raise self.explained(error, arrays) from error
+        if not tensors:
+            return result
+        # 3. wrap, and become a node of the tape
+        view, keeps, chosen, keeps_output, fresh, reuses = self.plan
+        node = Node() if recorded else None
+        several = type(result) is tuple
+        if several:
+            ys = [self.backend.xp.asarray(y) for y in result]
+            metas = [(y.shape, y.dtype) for y in ys]
+            outs = tuple([
+                wrap(y, (node, i) if recorded and y.dtype.kind == "f" else None)
+                for i, y in enumerate(ys)  # the others are indices, masks: constants
+            ])
+        else:
+            y = result
+            if type(y) not in _BY_TYPE:  # NumPy's reductions give scalars, CuPy's 0-d arrays
+                y = self.backend.xp.asarray(y)
+            ys, metas = (y,), ((y.shape, y.dtype),)
+            recorded = recorded and y.dtype.kind == "f"
+            outs = (wrap(y, (node, 0) if recorded else None),)
+        if view:
+            self.show(inputs[0], outs)
+        if recorded:
+            node.op, node.number, node.slots, node.metas = self, next(_numbers), slots, metas
+            node.fresh, node.reuses, node.released = fresh, reuses, False
+            node.hooks = node.retained = node.recompute = node.watch = None
+            node.saved_inputs = node.saved_outputs = None
+            node.guards = guards = []
+            if chosen is not None:
+                keeps = chosen(slots)
+            if keeps:
+                node.saved_inputs = saved = [None] * len(arrays)
+                for i in keeps:
+                    saved[i], x = arrays[i], inputs[i]
+                    if isinstance(x, Tensor):
+                        guards.append((x.version, x.version[0], "input", i))
+            if keeps_output:
+                node.saved_outputs = ys
+                for i, out in enumerate(outs):
+                    guards.append((out.version, 0, "output", i))
+        return outs if several else outs[0]
+
+    def show(self, x, outs) -> None:
+        """Tell the outputs that they show the memory of x, unless the op had to copy."""
+        base = x if x.base is None else x.base
+        tied = is_recording() or not x.tracked  # under no_grad a view is cut off, like detach()
+        always, version, seen = self.always, x.version, base.creator
+        for out in outs:
+            if always or self.backend.is_view(out.array, x.array):
+                out.version = version
+                if tied:
+                    out.base, out.seen = base, seen
+
+    def pull(self, node: Node, gs: list, create_graph: bool) -> Any:
+        """What `node.pull` does once the node is ready."""
+        ys, inputs = node.saved_outputs, node.saved_inputs
+        if len(gs) > 1:
+            gs = [self.xp.zeros(*meta) if g is None else g for g, meta in zip(gs, node.metas)]
+        if create_graph:
+            gs = [g if isinstance(g, Tensor) else wrap(g) for g in gs]
+            ys, inputs = node.as_tensors(ys, inputs)
+        if inputs is None:
+            inputs = [None] * len(node.slots)
+        if len(gs) > 1:
+            result = self.backward(gs, ys, *inputs)
+        else:
+            result = self.backward(gs[0], ys[0] if ys else None, *inputs)
+        return result if type(result) in (tuple, list) else (result,)
+
+    def name(self) -> str:
+        return type(self).__name__
 
     def explained(self, error: Exception, arrays: list) -> Exception:
         """The array module's error, with the op and what it was given in front."""
@@ -254,3 +296,14 @@ class Op:
         kept = IndexError, TypeError, NotImplementedError
         kind = next((k for k in kept if isinstance(error, k)), RuntimeError)
         return kind(f"{type(self).__name__}({given}): {error}")
+
+
+def _partners(slots: list) -> tuple:
+    """The inputs that a bilinear rule needs: the partner of each that needs a gradient."""
+    a, b = slots
+    return (1,) if b is None else (0,) if a is None else (0, 1)
+
+
+def _users(needed_by: tuple, slots: list) -> list:
+    """The inputs that a rule needs, by input the gradients that need it."""
+    return [i for i, users in enumerate(needed_by) if any([slots[j] is not None for j in users])]

@@ -641,3 +641,11 @@ def test_errors_of_explain():
     b.backward()
     with pytest.raises(RuntimeError):
         mg.explain(x, output=b)
+
+
+def test_explained_contributions_of_products_are_not_added_up_in_place():
+    w, x = leaf(rng.standard_normal((3, 3))), mg.tensor(rng.standard_normal((3, 3)))
+    loss = ((x @ w).sum() * 2.0 + (w @ x).sum() + (x @ w @ x).sum()).sum()
+    explanation = mg.explain(w, loss)
+    loss.backward()
+    np.testing.assert_allclose(explanation.grad, w.grad.numpy(), rtol=1e-12)

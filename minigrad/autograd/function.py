@@ -97,7 +97,7 @@ class Function:
                 cls.setup_context(ctx, args, result)
         several = isinstance(result, (tuple, list))
         outs = tuple(result) if several else (result,)
-        node = _FunctionNode(
+        op = _FunctionOp(
             function=cls,
             ctx=ctx,
             is_tensor=[isinstance(x, Tensor) for x in args],
@@ -105,9 +105,9 @@ class Function:
             is_output=[isinstance(y, Tensor) for y in outs],
         )
         arrays = tuple([y.array for y in outs if isinstance(y, Tensor)])
-        made = node.over(tensors, arrays)
+        made = op.over(tensors, arrays)
         made = made if isinstance(made, tuple) else (made,)
-        on_tape = any(y.creator for y in made)
+        node = next((y.creator[0] for y in made if y.creator), None)
         made = iter(made)
         results: list[Any] = []
         for y in outs:
@@ -121,8 +121,8 @@ class Function:
             if any(y is d for d in ctx._dirty):
                 new = _changed(y, new)
             results.append(new)
-        if on_tape:
-            node.keep(ctx._saved, outs)
+        if node is not None:
+            op.keep(node, ctx._saved, outs)
         else:
             ctx.saved_tensors = ctx._saved
         ctx._saved = ctx._constant = ctx._dirty = ()  # outputs among them would be a cycle
@@ -142,8 +142,8 @@ def _changed(x: Tensor, new: Tensor) -> Tensor:
     return x
 
 
-class _FunctionNode(Op):
-    """The node of one application of a Function; its inputs are the Tensors among the arguments."""
+class _FunctionOp(Op):
+    """The op of one application of a Function; its inputs are the Tensors among the arguments."""
 
     def over(self, tensors, arrays):
         self.results = arrays
@@ -193,9 +193,11 @@ class _FunctionNode(Op):
                 )
         return [g if g is None or recorded else g.array for g in results]
 
-    def keep(self, saved, outs) -> None:
+    def keep(self, node, saved, outs) -> None:
         """Hold what `save_for_backward` was given without holding an output."""
         self.kept = []
+        if saved:
+            node.saved_inputs = [None] * len(node.slots)  # so that it is let go of
         for x in saved:
             place = next((i for i, y in enumerate(outs) if y is x), None)
             if x is None or place is None:
@@ -203,21 +205,17 @@ class _FunctionNode(Op):
             else:
                 self.kept.append((x.array, place))
             if x is not None:
-                self.guards.append((x.version, x.version[0], "saved tensor", len(self.kept) - 1))
+                node.guards.append((x.version, x.version[0], "saved tensor", len(self.kept) - 1))
 
     def saved(self, x, place):
-        if place is None:
-            return x
-        return wrap(x, (self, place))
+        return x if place is None else wrap(x, (self.node, place))
 
-    def pull(self, gs, create_graph):
-        self.unused = [g is None for g in gs]
-        return super().pull(gs, create_graph)
-
-    def release(self):
-        function, self.keeps_some = self.function, bool(self.kept)
-        super().release()
-        self.function = function
+    def pull(self, node, gs, create_graph):
+        self.unused, self.node = [g is None for g in gs], node
+        try:
+            return super().pull(node, gs, create_graph)
+        finally:
+            self.node = None  # which holds this op
 
     def name(self):
         return f"{self.function.__name__}Backward"

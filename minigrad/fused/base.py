@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from .. import engine, ops
-from ..op import Op
+from ..op import Node, Op
 from ..tensor import Tensor, wrap
 
 _composed: ContextVar[bool] = ContextVar("composed", default=False)
@@ -40,11 +40,10 @@ class Fused(Op):
     def __call__(self, *inputs):
         return self.compose(*inputs) if _composed.get() else super().__call__(*inputs)
 
-    def pull(self, gs: list, create_graph: bool) -> list:
+    def pull(self, node: Node, gs: list, create_graph: bool) -> list:
         if not create_graph:
-            return super().pull(gs, False)
-        self.make_ready()
-        _, inputs = self.as_tensors((), self.saved_inputs)
+            return super().pull(node, gs, False)
+        _, inputs = node.as_tensors((), node.saved_inputs)
         # cut: without it an input that was computed from another input would be credited twice
         cut = [ops.reshape(x, x.shape) if need else x for x, need in zip(inputs, self.needs)]
         outputs = self.compose(*cut)

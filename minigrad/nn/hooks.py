@@ -77,7 +77,7 @@ class Watch(Op):
     def backward(self, gs, _ys, *_xs):
         return gs
 
-    def pull(self, gs: list, create_graph: bool) -> list:
+    def pull(self, node: Any, gs: list, create_graph: bool) -> list:
         gs = [g if g is None or isinstance(g, Tensor) else wrap(g) for g in gs]
         return [g if g is None or create_graph else g.array for g in self.see(gs)]
 

@@ -29,7 +29,8 @@ class Add(Op):
     """y = a + b"""
 
     def forward(self, a, b):
-        a, b = pair(a, b)
+        if type(a) in NUMBERS or type(b) in NUMBERS or a.dtype is not b.dtype:
+            a, b = pair(a, b)
         return a + b
 
     def backward(self, g, _y, _a, _b):
@@ -56,20 +57,23 @@ class Sub(Op):
 class Mul(Op):
     """y = a b,  dy/da = b,  dy/db = a"""
 
-    bilinear = True
+    bilinear = fresh = True
 
     def forward(self, a, b):
-        a, b = pair(a, b)
+        if type(a) in NUMBERS or type(b) in NUMBERS or a.dtype is not b.dtype:
+            a, b = pair(a, b)
         return a * b
 
     def backward(self, g, _y, a, b):
-        return (g * b if self.needs[0] else None, g * a if self.needs[1] else None)
+        needs_a, needs_b = self.needs
+        return g * b if needs_a else None, g * a if needs_b else None
 
 
 class Div(Op):
     """y = a / b,  dy/da = 1 / b,  dy/db = -a / b²"""
 
     needed_by = (1,), (0, 1)
+    fresh = True
 
     def forward(self, a, b):
         p, q = pair(a, b)

@@ -26,6 +26,10 @@ def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
     parts = index if isinstance(index, tuple) else (index,)
     basic, arrays, ellipsis, simple = [], [], None, True
     for part in parts:
+        if type(part) is slice and part.step is None:  # the most frequent
+            basic.append(part)
+            arrays.append(None)
+            continue
         if isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_)):
             basic.append(part)
             continue
@@ -50,8 +54,8 @@ def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
             continue
         basic.append(part)
         arrays.append(None)
-    if simple:
-        return (tuple(basic) if ellipsis else (*basic, Ellipsis)), None
+    if simple:  # a slice or an ellipsis: without one the result might be a number, no array
+        return (tuple(basic) if arrays or ellipsis else (*basic, Ellipsis)), None
     ndim = x.ndim + sum(
         part is None for part in basic
     )  # what the basic index leaves, plus integers
@@ -96,12 +100,24 @@ class Part:
     `distinct` promises that no place occurs twice; what goes to row `skip` is dropped.
     """
 
-    def __init__(self, values: Any, index: tuple, distinct: bool, skip: int | None = None):
-        self.values, self.index, self.distinct, self.skip = values, index, distinct, skip
-        self.dtype = values.dtype
+    __slots__ = "values", "index", "distinct", "skip", "basic", "dtype"
+
+    def __init__(
+        self,
+        values: Any,
+        index: Any,
+        distinct: bool,
+        skip: int | None = None,
+        basic: bool = False,
+    ):
+        self.values, self.index, self.distinct = values, index, distinct
+        self.skip, self.basic, self.dtype = skip, basic, values.dtype
 
     def add_to(self, whole: Any, zeros: bool = False) -> None:
-        if self.distinct:
+        if self.basic:
+            part = whole[self.index]  # a view: `whole[...] +=` would write it into itself after
+            part += self.values
+        elif self.distinct:
             whole[self.index] += self.values
         elif len(self.index) == 1 and self.index[0].dtype.kind != "b":
             add_rows(whole, self.index[0], self.values, self.skip, zeros)
@@ -110,7 +126,10 @@ class Part:
 
     def whole(self, shape: tuple) -> Any:
         whole = backend_of(self.values).xp.zeros(shape, self.dtype)
-        self.add_to(whole, zeros=True)
+        if self.distinct:
+            whole[self.index] = self.values
+        else:
+            self.add_to(whole, zeros=True)
         return whole
 
 
@@ -176,7 +195,10 @@ PIECE = 65536  # numbers that stay in a cache between two passes
 class Index(Op):
     """y = x[index], a basic index: a view"""
 
-    view = fresh = True
+    view = always = fresh = True
+
+    def __init__(self, index):  # by place: by name it takes 0.6 µs more, an eighth of the whole op
+        self.index = index
 
     def forward(self, x):
         self.shape = x.shape
@@ -184,7 +206,7 @@ class Index(Op):
 
     def backward(self, g, _y, _x):
         if not isinstance(g, Tensor):
-            return Part(g, self.index, distinct=True)
+            return Part(g, self.index, distinct=True, basic=True)
         return IndexAdd(index=self.index, shape=self.shape)(g)
 
 
@@ -197,7 +219,7 @@ class IndexAdd(Op):
         return y
 
     def backward(self, g, _y, _x):
-        return Index(index=self.index)(g)
+        return Index(self.index)(g)
 
 
 class Pick(Op):
@@ -268,7 +290,7 @@ def index(input, index):
     """x[index]; IndexError where the index does not fit."""
     basic, parts = parsed(index, raw(input))
     if basic is not None:
-        input = Index(index=basic)(input)
+        input = Index(basic)(input)
     if parts is None:
         return input
     dims, arrays = _split(parts, input)

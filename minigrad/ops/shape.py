@@ -57,13 +57,17 @@ class Reinterpret(Op):
 class Permute(Op):
     """The dimensions in another order"""
 
-    view = True
+    view = always = True
+
+    def __init__(self, dims):
+        self.dims = dims
 
     def forward(self, x):
         return x.transpose(self.dims)
 
     def backward(self, g, _y, _x):
-        return permute(g, sorted(range(len(self.dims)), key=lambda i: self.dims[i]))
+        dims = self.dims
+        return Permute([dims.index(i) for i in range(len(dims))])(g)
 
 
 class Expand(Op):
@@ -93,12 +97,15 @@ def in_one_dtype(xs):
 class Cat(Op):
     """Several arrays joined along `dim`"""
 
+    def __init__(self, dim):
+        self.dim = dim
+
     def forward(self, *xs):
         self.sizes = [x.shape[self.dim] for x in xs]
         return self.xp.concatenate(in_one_dtype(xs), axis=self.dim)
 
     def backward(self, g, _y, *_xs):
-        return split(g, self.sizes, self.dim)
+        return Split(self.sizes, self.dim)(g)
 
 
 class Stack(Op):
@@ -116,7 +123,10 @@ class Split(Op):
     all pieces
     """
 
-    view = True
+    view = always = True
+
+    def __init__(self, sizes, dim):
+        self.sizes, self.dim = sizes, dim
 
     def forward(self, x):
         if sum(self.sizes) != x.shape[self.dim]:
@@ -131,13 +141,13 @@ class Split(Op):
         return tuple(pieces)
 
     def backward(self, gs, _ys, _x):
-        return cat(gs if isinstance(gs, list) else [gs], self.dim)
+        return Cat(self.dim)(*gs) if isinstance(gs, list) else gs
 
 
 class Unbind(Op):
     """One array taken apart along `dim`: one op, so one gradient array for all pieces"""
 
-    view = True
+    view = always = True
 
     def forward(self, x):
         lead = (slice(None),) * (self.dim % x.ndim)
@@ -264,7 +274,7 @@ def permute(input, *dims, **named):
     array = data_of(input)
     if len(dims) != array.ndim:
         raise RuntimeError(f"permute to {dims} of a tensor with {array.ndim} dimensions: name each")
-    return Permute(dims=unique_dims(dims, array.ndim))(input)
+    return Permute(unique_dims(dims, array.ndim))(input)
 
 
 def transpose(input, dim0, dim1):
@@ -272,7 +282,7 @@ def transpose(input, dim0, dim1):
     a, b = dim_of(input, dim0), dim_of(input, dim1)
     if dims:
         dims[a], dims[b] = b, a
-    return Permute(dims=tuple(dims))(input)
+    return Permute(tuple(dims))(input)
 
 
 def swapaxes(input, axis0, axis1):
@@ -400,7 +410,7 @@ def cat(tensors, dim=0):
         raise RuntimeError("cat of a 0-d tensor: it has no dimension to join, use stack")
     if len(ndims) > 1:
         tensors = [x for x in tensors if data_of(x).shape != (0,)]
-    return Cat(dim=checked_dim(dim, max(ndims)))(*tensors)
+    return Cat(checked_dim(dim, max(ndims)))(*tensors)
 
 
 concat = concatenate = cat
@@ -465,11 +475,15 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     if isinstance(size, (tuple, list)):
         if min(size, default=0) < 0:
             raise RuntimeError(f"split into pieces of {size}: no size can be negative")
-        return Split(sizes=list(size), dim=dim)(tensor)
+        return Split(list(size), dim)(tensor)
     if size < 1 and (size < 0 or total):
         raise RuntimeError(f"split into pieces of {size}: expected a size of at least 1")
-    sizes = [min(size, total - start) for start in range(0, total, size or 1)] or [0]
-    return Split(sizes=sizes, dim=dim)(tensor)
+    return Split(_sizes(total, size), dim)(tensor)
+
+
+def _sizes(total: int, size: int) -> list[int]:
+    """The sizes of the pieces of `size` of so many, the last of which may be smaller."""
+    return [min(size, total - start) for start in range(0, total, size or 1)] or [0]
 
 
 @numpy_names
@@ -482,8 +496,9 @@ def chunk(input, chunks, dim=0):
     """At most `chunks` pieces of equal size along `dim`; the last may be smaller."""
     if chunks < 1:
         raise RuntimeError(f"chunk into {chunks} pieces: expected at least 1")
-    total = data_of(input).shape[_dim_to_cut(input, dim, "chunk")]
-    return split(input, max(1, -(-total // chunks)), dim)
+    dim = _dim_to_cut(input, dim, "chunk")
+    total = data_of(input).shape[dim]
+    return Split(_sizes(total, max(1, -(-total // chunks))), dim)(input)
 
 
 @numpy_names
@@ -539,7 +554,7 @@ def unbind(input, dim=0):
 
 def cut(input, index):
     """A view by an index of slices and integers."""
-    return Index(index=(*index, ...))(input)
+    return Index((*index, ...))(input)
 
 
 def paste(input, index, shape):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..backend import backend_of
 from ..modes import is_recording
-from ..op import Op, last_number, raw
+from ..op import Node, Op, last_number, raw
 from ..tensor import Tensor, wrap
 from .convert import cast
 
@@ -224,23 +224,23 @@ def become(x: Tensor, y: Any) -> Tensor:
     return x
 
 
-def keep_content(x: Tensor, op: Op, since: int) -> None:
+def keep_content(x: Tensor, node: Node, since: int) -> None:
     """Give the nodes made after number `since` a copy of what they saved of x's memory, which is
     about to change: the rule of `x.log_()` needs the x that was.
     """
-    stack = [op]
+    stack = [node]
     while stack:
-        op = stack.pop()
-        if op.number <= since:
+        node = stack.pop()
+        if node.number <= since:
             continue
-        mine = [(kind, i) for version, _, kind, i in op.guards if version is x.version]
+        mine = [(kind, i) for version, _, kind, i in node.guards if version is x.version]
         if mine:
-            op.guards = [guard for guard in op.guards if guard[0] is not x.version]
-            op.saved_outputs = op.saved_outputs and list(op.saved_outputs)
+            node.guards = [guard for guard in node.guards if guard[0] is not x.version]
+            node.saved_outputs = node.saved_outputs and list(node.saved_outputs)
             for kind, i in mine:
-                saved = op.saved_inputs if kind == "input" else op.saved_outputs
+                saved = node.saved_inputs if kind == "input" else node.saved_outputs
                 saved[i] = saved[i].copy()
-        stack += [slot[0] for slot in op.slots if slot is not None and isinstance(slot[0], Op)]
+        stack += [slot[0] for slot in node.slots if slot is not None and isinstance(slot[0], Node)]
 
 
 def in_place(function: Any) -> Any:

@@ -9,10 +9,10 @@ from typing import Any, Callable, Sequence
 
 from .. import ops
 from ..modes import enable_grad, is_recording
-from ..op import Op, last_number
+from ..op import Node, last_number
 from ..tensor import Tensor
 
-_STRUCTURE = frozenset("number slots needs metas hooks retained watch recompute function".split())
+_LET_GO = "op", "saved_inputs", "saved_outputs", "guards"
 
 
 def checkpoint(
@@ -42,9 +42,9 @@ def checkpoint(
     outputs = function(*args, **kwargs)
     nodes = _nodes_since(outputs, before)
     segment = _Segment(function, args, kwargs, state, nodes)
-    for op in nodes:  # those of a checkpoint inside this one too: it is made again with the rest
-        op.__dict__ = {k: v for k, v in vars(op).items() if k in _STRUCTURE}
-        op.recompute = segment
+    for node in nodes:  # those of a checkpoint inside this one too: it is made again with the rest
+        node.op, node.saved_inputs, node.saved_outputs, node.guards = node.name(), None, None, ()
+        node.recompute = segment
     return outputs
 
 
@@ -56,7 +56,7 @@ class _Segment:
         # cut off, so that a checkpoint inside another does not hold the graph of the second call
         self.args = [_cut(x) for x in args]
         self.kwargs = {name: _cut(x) for name, x in kwargs.items()}
-        self.nodes = [weakref.ref(op) for op in nodes]  # they hold the segment
+        self.nodes = [weakref.ref(node) for node in nodes]  # they hold the segment
         self.work = _work(nodes)
         counters = _counters(nodes) + [
             x.version for x in [*args, *kwargs.values()] if isinstance(x, Tensor)
@@ -90,22 +90,21 @@ class _Segment:
         for segment in inner:  # a checkpoint inside this one now belongs to the nodes of the tape
             segment.nodes = [old.get(ref(), ref) for ref in segment.nodes]
         for new, ref in old.items():
-            op = ref()
-            if op is None:  # of an output that nobody kept
+            node = ref()
+            if node is None:  # of an output that nobody kept
                 continue
-            for name, value in vars(new).items():
-                if name not in _STRUCTURE:
-                    setattr(op, name, value)
-            op.recompute = new.recompute
+            for name in _LET_GO:
+                setattr(node, name, getattr(new, name))
+            node.recompute = new.recompute
 
 
 def _counters(nodes: list) -> list:
     """The version counters of what the nodes read and did not make."""
     mine, found = set(nodes), {}
-    for op in nodes:
-        cells = [s[0].version for s in op.slots if s is not None and isinstance(s[0], Tensor)]
-        for version, _, kind, i in vars(op).get("guards", ()):
-            if kind == "input" and (op.slots[i] is None or op.slots[i][0] not in mine):
+    for node in nodes:
+        cells = [s[0].version for s in node.slots if s is not None and isinstance(s[0], Tensor)]
+        for version, _, kind, i in node.guards:
+            if kind == "input" and (node.slots[i] is None or node.slots[i][0] not in mine):
                 cells.append(version)
         found.update((id(version), version) for version in cells)
     return list(found.values())
@@ -113,7 +112,7 @@ def _counters(nodes: list) -> list:
 
 def _work(nodes: list) -> list:
     """What the nodes do and make, to tell whether a second call did the same."""
-    return [(op.name(), op.metas) for op in nodes]
+    return [(node.name(), node.metas) for node in nodes]
 
 
 def _cut(x: Any) -> Any:
@@ -130,16 +129,16 @@ def _tensors(x: Any) -> list[Tensor]:
     return [t for item in x for t in _tensors(item)]
 
 
-def _nodes_since(outputs: Any, number: int) -> list[Op]:
+def _nodes_since(outputs: Any, number: int) -> list[Node]:
     """The nodes created after the one of that number that lead to the outputs, oldest first."""
     stack = [x.grad_fn for x in _tensors(outputs) if x.grad_fn is not None]
-    found: set[Op] = set()
+    found: set[Node] = set()
     while stack:
-        op = stack.pop()
-        if op.number > number and op not in found:
-            found.add(op)
-            stack += [s[0] for s in op.slots if s is not None and isinstance(s[0], Op)]
-    return sorted(found, key=lambda op: op.number)
+        node = stack.pop()
+        if node.number > number and node not in found:
+            found.add(node)
+            stack += [s[0] for s in node.slots if s is not None and isinstance(s[0], Node)]
+    return sorted(found, key=lambda node: node.number)
 
 
 def checkpoint_sequential(
