@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any, Iterable, Sequence
 
 import numpy as np
+from numpy import ndarray
 
 from . import ops
 from .backend import is_array
@@ -56,13 +57,12 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Node]:
 class Gradients:
     """The gradient of every slot seen so far; a slot's contributions are summed as they arrive.
 
-    `owned` slots hold an array that nobody else holds, so that a fan of thousands of consumers adds
-    in place.
+    The table says of each whether it is owned, an array that nobody else holds: then a fan of
+    thousands of consumers adds in place.
     """
 
     def __init__(self, create_graph: bool):
-        self.table: dict[tuple, Any] = {}
-        self.owned: set[tuple] = set()
+        self.table: dict[tuple, list] = {}  # slot: [gradient, whether it is owned]
         self.create_graph = create_graph
 
     def deposit(self, slot: tuple, g: Any, fresh: bool) -> None:
@@ -71,32 +71,32 @@ class Gradients:
             shape, dtype = owner.metas[index]
         else:
             shape, dtype = owner.array.shape, owner.array.dtype
-        table, owned = self.table, self.owned
-        before = table.get(slot)
+        entry = self.table.get(slot)
         if type(g) is Part:
-            if before is not None and slot in owned and g.dtype == dtype:
-                g.add_to(before)
+            if entry is not None and entry[1] and g.dtype == dtype:
+                g.add_to(entry[0])
                 return
             g, fresh = g.whole(shape), True
         if g.shape != shape:
             g, fresh = ops.sum_to(g, shape), True  # the input was broadcast
         if g.dtype is not dtype and g.dtype != dtype:
             g, fresh = ops.cast(g, dtype), True  # the input was promoted
-        if before is None:
-            table[slot] = g
-            if fresh:
-                owned.add(slot)
-        elif slot in owned and not self.create_graph:
-            table[slot] += g
+        if entry is None:
+            self.table[slot] = [g, fresh]
+        elif entry[1] and not self.create_graph:
+            entry[0] += g
         else:
-            table[slot] = before + g
-            owned.add(slot)
+            entry[:] = entry[0] + g, True
+
+    def get(self, slot: tuple) -> Any:
+        """A slot's gradient, or None."""
+        return self.table[slot][0] if slot in self.table else None
 
     def own(self, slot: tuple) -> Any:
         """A slot's gradient as an array that is shared with nobody."""
-        g = self.table[slot]
-        if slot in self.owned:
-            self.owned.discard(slot)  # given away: who asks again gets a copy
+        g, owned = self.table[slot]
+        if owned:
+            self.table[slot][1] = False  # given away: who asks again gets a copy
             return g
         return g.clone() if isinstance(g, Tensor) else g.copy()
 
@@ -137,7 +137,7 @@ def vjp(
     order = tape(slots, wanted)
     visited = None if wanted is None else set(order)  # None: all that a slot leads to
     grads = Gradients(create_graph)
-    table, owned, deposit = grads.table, grads.owned, grads.deposit
+    table, deposit = grads.table, grads.deposit
     with recording(create_graph):
         for slot, seed in zip(slots, seeds):
             deposit(slot, seed, fresh=False)
@@ -145,19 +145,20 @@ def vjp(
             gs, used = [], False
             for index in range(len(node.metas)):
                 slot = (node, index)
-                g = table.pop(slot, None)
-                if g is not None:
-                    used = True
-                    if isinstance(g, np.generic):  # what NumPy makes of 0-d arrays
-                        g = np.asarray(g)
-                    if node.hooks is not None:
-                        g = grads.hooked(node, index, g)
-                        owned.discard(slot)  # a hook may have kept it
-                    if wanted is not None and slot in wanted:
-                        table[slot] = g
-                    elif node.reuses:
-                        node.make_ready()
-                        node.op.owns = slot in owned and not create_graph
+                entry = table.pop(slot, None)
+                if entry is None:
+                    gs.append(None)
+                    continue
+                used, (g, owned) = True, entry
+                if type(g) is not ndarray and isinstance(g, np.generic):
+                    g = np.asarray(g)  # what NumPy makes of 0-d arrays
+                if node.hooks is not None:
+                    g, owned = grads.hooked(node, index, g), False  # a hook may have kept it
+                if wanted is not None and slot in wanted:
+                    table[slot] = [g, owned]
+                elif node.reuses:
+                    node.make_ready()
+                    node.op.owns = owned and not create_graph
                 gs.append(g)
             if used:
                 watch, fresh = node.watch, node.fresh and not create_graph
@@ -171,10 +172,9 @@ def vjp(
                             deposit(slot, g, fresh)
             if not retain_graph:
                 node.release()
-        for slot in list(table):  # leaves, and targets whose own op is not on the way
+        for slot, entry in table.items():  # leaves, and targets whose own op is not on the way
             if slot[0].hooks is not None and not (visited and slot[0] in visited):
-                table[slot] = grads.hooked(*slot, table[slot])
-                owned.discard(slot)
+                entry[:] = grads.hooked(*slot, entry[0]), False
     return grads
 
 

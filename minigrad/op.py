@@ -14,10 +14,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .backend import _BY_TYPE, CPU, backend_of, is_array
 from .modes import is_recording
-from .tensor import Tensor, wrap
+from .tensor import Tensor, _new, wrap
 
 _numbers = itertools.count(1)  # creation numbers: a topological order of the tape for free
 _NUMBERS = frozenset((float, int, bool))
@@ -28,18 +29,18 @@ def last_number() -> int:
     return next(_numbers)
 
 
-def raw(x: Any) -> Any:
+def raw(x: Any, beside_tensor: bool = True) -> Any:
     """What an op computes on: the array of a Tensor; arrays and Python numbers as they are.
 
     A NumPy scalar beside a Tensor becomes a Python number: `x * np.sqrt(2)` would turn float32 into
-    float64.
+    float64. Inside a rule it is what NumPy's operators make of a 0-d array, and becomes one again.
     """
     if isinstance(x, Tensor):
         return x.array
     if is_array(x) or type(x) in _NUMBERS:
         return x
     if isinstance(x, np.generic):
-        return x.item()
+        return x.item() if beside_tensor else np.asarray(x)
     raise TypeError(f"expected a Tensor, an array or a number, got {type(x).__name__}")
 
 
@@ -80,7 +81,8 @@ class Node:
 
     def pull(self, gs: list, create_graph: bool) -> Any:
         """The gradients of the inputs, from those of the outputs (None: not used)."""
-        self.make_ready()
+        if self.guards or self.recompute is not None:
+            self.make_ready()
         return self.op.pull(self, gs, create_graph)
 
     def as_tensors(self, ys, inputs):
@@ -186,32 +188,30 @@ class Op:
 
     def __call__(self, *inputs):
         # 1. what it computes on, and the way back: the slot of every input that needs a gradient
-        arrays, slots, recorded, tensors, kind, uniform = [], [], False, False, None, True
+        arrays, slots, recorded, tensors, plain = [], [], False, False, True
         for x in inputs:
-            slot = None
             if isinstance(x, Tensor):
                 tensors = True
                 if x.base is not None and x.base.creator is not x.seen:
                     x.follow()
                 if x.tracked:
-                    slot, recorded = x.creator or (x, 0), True
+                    slots.append(x.creator or (x, 0))
+                    recorded = True
+                else:
+                    slots.append(None)
                 x = x.array
-            if type(x) is not kind and type(x) not in _NUMBERS:
-                # what is no array, or on two devices, is looked at below
-                uniform, kind = kind is None and type(x) in _BY_TYPE, type(x)
+            else:
+                slots.append(None)
             arrays.append(x)
-            slots.append(slot)
-        if not uniform:
-            if tensors:
-                arrays = [raw(x) for x in arrays]
-            else:  # inside a rule NumPy's scalars are what its operators make of 0-d arrays
-                arrays = [np.asarray(x) if isinstance(x, np.generic) else raw(x) for x in arrays]
-        recorded = recorded and is_recording()
+            if type(x) is not ndarray and type(x) not in _NUMBERS:
+                plain = False  # another device's, a scalar of NumPy's, what is no array
         if recorded:
-            self.needs = slots
+            recorded = is_recording()
+            self.needs = slots if recorded else None
         # 2. compute
         try:
-            if kind is not np.ndarray or not uniform:
+            if not plain:
+                arrays = [raw(x, tensors) for x in arrays]
                 self.backend = backend_of(*arrays)
                 self.xp = self.backend.xp
             result = self.forward(*arrays)
@@ -219,45 +219,53 @@ class Op:
             raise self.explained(error, arrays) from error
         if not tensors:
             return result
-        # 3. wrap, and become a node of the tape
+        # 3. wrap
         view, keeps, chosen, keeps_output, fresh, reuses = self.plan
-        node = Node() if recorded else None
         several = type(result) is tuple
         if several:
-            ys = [self.backend.xp.asarray(y) for y in result]
-            metas = [(y.shape, y.dtype) for y in ys]
-            outs = tuple([
-                wrap(y, (node, i) if recorded and y.dtype.kind == "f" else None)
-                for i, y in enumerate(ys)  # the others are indices, masks: constants
-            ])
+            outs = tuple([wrap(self.backend.xp.asarray(y)) for y in result])
         else:
-            y = result
-            if type(y) not in _BY_TYPE:  # NumPy's reductions give scalars, CuPy's 0-d arrays
-                y = self.backend.xp.asarray(y)
-            ys, metas = (y,), ((y.shape, y.dtype),)
-            recorded = recorded and y.dtype.kind == "f"
-            outs = (wrap(y, (node, 0) if recorded else None),)
+            if type(result) is not ndarray and type(result) not in _BY_TYPE:
+                # NumPy's reductions give scalars where CuPy's give 0-d arrays
+                result = self.backend.xp.asarray(result)
+            recorded = recorded and result.dtype.kind == "f"
+            out = _new(Tensor)  # as `wrap` does: its call would be a twentieth of the whole
+            out.array, out.creator, out.tracked = result, None, False
+            out.version = [0]
+            out._grad = out.base = None
+            outs = (out,)
         if view:
             self.show(inputs[0], outs)
-        if recorded:
-            node.op, node.number, node.slots, node.metas = self, next(_numbers), slots, metas
-            node.fresh, node.reuses, node.released = fresh, reuses, False
-            node.hooks = node.retained = node.recompute = node.watch = None
-            node.saved_inputs = node.saved_outputs = None
-            node.guards = guards = []
-            if chosen is not None:
-                keeps = chosen(slots)
-            if keeps:
-                node.saved_inputs = saved = [None] * len(arrays)
-                for i in keeps:
-                    saved[i], x = arrays[i], inputs[i]
-                    if isinstance(x, Tensor):
-                        guards.append((x.version, x.version[0], "input", i))
-            if keeps_output:
-                node.saved_outputs = ys
-                for i, out in enumerate(outs):
-                    guards.append((out.version, 0, "output", i))
-        return outs if several else outs[0]
+        if not recorded:
+            return outs if several else out
+        # 4. become a node of the tape
+        node = Node()
+        node.op, node.number, node.slots = self, next(_numbers), slots
+        if several:
+            node.metas = [(out.array.shape, out.array.dtype) for out in outs]
+            for i, out in enumerate(outs):
+                if out.array.dtype.kind == "f":  # the others are indices, masks: constants
+                    out.creator, out.tracked = (node, i), True
+        else:
+            node.metas = ((result.shape, result.dtype),)
+            out.creator, out.tracked = (node, 0), True
+        node.fresh, node.reuses, node.released = fresh, reuses, False
+        node.hooks = node.retained = node.recompute = node.watch = None
+        node.saved_inputs = node.saved_outputs = None
+        node.guards = guards = []
+        if chosen is not None:
+            keeps = chosen(slots)
+        if keeps:
+            node.saved_inputs = saved = [None] * len(arrays)
+            for i in keeps:
+                saved[i], x = arrays[i], inputs[i]
+                if isinstance(x, Tensor):
+                    guards.append((x.version, x.version[0], "input", i))
+        if keeps_output:
+            node.saved_outputs = [out.array for out in outs] if several else (result,)
+            for i, out in enumerate(outs):
+                guards.append((out.version, 0, "output", i))
+        return outs if several else out
 
     def show(self, x, outs) -> None:
         """Tell the outputs that they show the memory of x, unless the op had to copy."""
@@ -272,19 +280,19 @@ class Op:
 
     def pull(self, node: Node, gs: list, create_graph: bool) -> Any:
         """What `node.pull` does once the node is ready."""
-        ys, inputs = node.saved_outputs, node.saved_inputs
-        if len(gs) > 1:
+        ys, inputs, several = node.saved_outputs, node.saved_inputs, len(gs) > 1
+        if several:
             gs = [self.xp.zeros(*meta) if g is None else g for g, meta in zip(gs, node.metas)]
         if create_graph:
             gs = [g if isinstance(g, Tensor) else wrap(g) for g in gs]
             ys, inputs = node.as_tensors(ys, inputs)
         if inputs is None:
             inputs = [None] * len(node.slots)
-        if len(gs) > 1:
+        if several:
             result = self.backward(gs, ys, *inputs)
         else:
             result = self.backward(gs[0], ys[0] if ys else None, *inputs)
-        return result if type(result) in (tuple, list) else (result,)
+        return result if type(result) is tuple or type(result) is list else (result,)
 
     def name(self) -> str:
         return type(self).__name__

@@ -57,4 +57,4 @@ class Fused(Op):
         grads = engine.vjp(
             [y for y, _ in used], seeds, wanted, create_graph=True, retain_graph=True
         )
-        return [grads.table.get(x.slot) if need else None for x, need in zip(cut, self.needs)]
+        return [grads.get(x.slot) if need else None for x, need in zip(cut, self.needs)]
