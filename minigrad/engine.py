@@ -26,7 +26,11 @@ def tape(slots: Iterable[tuple], targets: set[tuple] | None) -> list[Node]:
     # nothing created before the first target leads to a target; a leaf may be as old as the tape
     ages = [owner.number if isinstance(owner, Node) else 0 for owner, _ in targets or ()]
     first = min(ages, default=0)
-    order = [node for node in {owner for owner, _ in slots} if isinstance(node, Node) and node.number > first]
+    order = [
+        node
+        for node in {owner for owner, _ in slots}
+        if isinstance(node, Node) and node.number > first
+    ]
     found, stack = set(order), order[:]
     while stack:
         for slot in stack.pop().slots:
