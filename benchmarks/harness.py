@@ -38,6 +38,7 @@ class Benchmark:
 
     A side named after a package that is not installed is left out, or one named in `needs`. The
     figures in `same` must agree between the sides, to one part in a thousand: all compute the same.
+    `cases` can be a function that makes them, which no worker calls.
     `smallest` is a case, or a few by name, to try a script with. `columns`, by heading: a function
     of the figures by side, `m["torch"]["ms"]`, to a cell. `fresh`: a process for each case too, for
     what a process can be asked but once.
@@ -45,7 +46,7 @@ class Benchmark:
 
     description: str
     sides: dict[str, Callable[..., Figures]]
-    cases: dict[str, list]
+    cases: dict[str, list] | Callable[[], dict[str, list]]
     smallest: list | dict[str, list]
     columns: dict[str, Callable[[dict[str, Figures]], Any]]
     head: str = "T, B, I, H"
@@ -62,9 +63,8 @@ class Benchmark:
             one = self.smallest
             self.cases = one if isinstance(one, dict) else {"smallest": one}
         wanted = args.case or [""]
-        cases = {
-            name: case for name, case in self.cases.items() if any(part in name for part in wanted)
-        }
+        cases = self.cases() if callable(self.cases) else self.cases
+        cases = {name: case for name, case in cases.items() if any(part in name for part in wanted)}
         sides = [side for side in args.side or self.sides if self.installed(side)]
         rows = []
         for threads in args.threads:
@@ -193,6 +193,52 @@ def timed(*stages: Callable) -> list[float]:
 
 def medians(rounds: list[Figures]) -> Figures:
     return {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+
+
+def cell(side: str, figure: str = "ms") -> Callable[[dict[str, Figures]], float]:
+    """A column: a figure of a side."""
+    return lambda m: m[side][figure]
+
+
+def ratio(a: str, b: str, figure: str = "ms") -> Callable[[dict[str, Figures]], float]:
+    """A column: how many times the figure of side b that of side a is."""
+    return lambda m: m[a][figure] / m[b][figure]
+
+
+def on_both(program: Callable[..., Figures]) -> dict[str, Callable[..., Figures]]:
+    """The sides of `program(m, *case)`, m being minigrad or PyTorch."""
+
+    def minigrad_side(*case: Any) -> Figures:
+        import minigrad
+
+        return program(minigrad, *case)
+
+    return {"minigrad": minigrad_side, "torch": lambda *case: program(torch_module(), *case)}
+
+
+def growth() -> Callable[[], float]:
+    """A function that says by how many MB the process has grown at the most since now. What it
+    holds already, freed or not, is not counted.
+    """
+    forget = Path("/proc/self/clear_refs")
+    if forget.exists():
+        forget.write_text("5")  # the peak so far
+    before = resident("VmRSS")
+    return lambda: resident("VmHWM") - before
+
+
+def resident(entry: str) -> float:
+    """MB of this process in memory: VmRSS, now, or VmHWM, at the most. Where the system has no
+    such entries, the most so far for both.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(entry)) / 1024
+    import resource  # Windows has none
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def torch_module() -> Any:

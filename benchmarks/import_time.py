@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import Benchmark, Figures
+from harness import Benchmark, Figures, cell, ratio
 
 CODE = """
 import time
@@ -49,10 +49,10 @@ BENCHMARK = Benchmark(
     cases={"import": [5]},
     smallest=[1],
     columns={
-        "NumPy": lambda m: m["minigrad"]["numpy"],
-        "minigrad": lambda m: m["minigrad"]["ms"],
-        "torch": lambda m: m["torch"]["ms"],
-        "torch / minigrad": lambda m: m["torch"]["ms"] / m["minigrad"]["ms"],
+        "NumPy": cell("minigrad", "numpy"),
+        "minigrad": cell("minigrad"),
+        "torch": cell("torch"),
+        "torch / minigrad": ratio("torch", "minigrad"),
     },
     head="milliseconds",
 )

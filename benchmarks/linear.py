@@ -14,7 +14,7 @@ import importlib.util
 
 import numpy as np
 from harness import ROOT, Benchmark
-from recurrent import GATES, minigrad_side, torch_side
+from recurrent import GATES, LAYER_SIDES
 
 H, T, B = 128, 20, 32
 STEPS = [10, 20, 50, 100, 200, 500, 1000, 2000]
@@ -83,7 +83,7 @@ CASES = {f"{layer} T {n}": [layer, n, B, H, H] for layer in GATES for n in STEPS
 CASES |= {f"{layer} B {n}": [layer, T, n, H, H] for layer in GATES for n in BATCHES}
 BENCHMARK = Linear(
     __doc__,
-    sides={"minigrad": minigrad_side, "torch": torch_side},
+    sides=LAYER_SIDES,
     cases=CASES,
     smallest={f"LSTM {x} {n}": ["LSTM", n, n, 3, 3] for x in "TB" for n in (64, 65)},
     columns={},

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from harness import Benchmark, Figures, timed, torch_module
+from harness import Benchmark, Figures, cell, ratio, timed, torch_module
 
 NAMES = "xs", "h", "c", "W", "U", "b"  # the last three are differentiated
 
@@ -176,10 +176,6 @@ def by_hand(m: Any, values: list) -> Figures:
     return figures(lambda: forward(m, *values), back, lambda: norm(found["gradients"][1]))
 
 
-def total(side: str) -> Callable:
-    return lambda m: m[side]["ms"]
-
-
 def overhead(side: str) -> Callable:
     calls = "torch calls" if side == "torch" else "NumPy calls"
     return lambda m: m[side]["ms"] - m[calls]["ms"]
@@ -199,8 +195,8 @@ BENCHMARK = Benchmark(
     cases={"50, 32, 64, 64": [50, 32, 64, 64], "50, 1, 16, 16": [50, 1, 16, 16]},
     smallest=[2, 2, 3, 3],
     columns={
-        **{side: total(side) for side in [*ENGINES, "NumPy calls", "torch calls"]},
-        "torch / minigrad": lambda m: total("torch")(m) / total("minigrad")(m),
+        **{side: cell(side) for side in [*ENGINES, "NumPy calls", "torch calls"]},
+        "torch / minigrad": ratio("torch", "minigrad"),
         **{f"overhead of {side}": overhead(side) for side in ENGINES},
     },
     needs={"torch calls": "torch"},

@@ -1,40 +1,28 @@
 """Time of one step of an optimizer, and of clipping, for the parameters of a translator.
 
-    python benchmarks/optimizers.py                                both models, all steps
-    python benchmarks/optimizers.py --model large --step Adam      one of them
-    python benchmarks/optimizers.py --threads 1
+    python benchmarks/optimizers.py                        both models, all steps
+    python benchmarks/optimizers.py --case "Adam, large"   one of them
 
 `small` is the model that train_seq2seq.py trains by default, on its own corpus; `large` has two
 layers of 512 and vocabularies of 8,000. Parameters and gradients are random: a step costs the same.
-PyTorch's optimizers are those one gets by default. Each side runs in a process of its own, in turn,
-for several rounds. A round's figure is the median of its repetitions, the table shows the median of
-the rounds. PyTorch's column needs the extra `parity`.
+PyTorch's optimizers are those one gets by default.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
-import json
-import os
-import statistics
-import subprocess
+import math
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness import ROOT, Benchmark, Figures, cell, on_both, ratio, timed
 
-ROOT = Path(__file__).resolve().parent.parent
-SIDES = {"ours": "minigrad", "torch": "torch"}
-# arguments of models.Seq2Seq
-MODELS = {"small": (354, 526), "large": (8000, 8000, 256, 512, 2)}
+MODELS = {"small": (354, 526), "large": (8000, 8000, 256, 512, 2)}  # arguments of models.Seq2Seq
 STEPS: dict[str, Callable[[Any, list], Callable[[], Any]]] = {
     "Adam": lambda m, params: m.optim.Adam(params).step,
     "AdamW": lambda m, params: m.optim.AdamW(params).step,
-    "SGD, momentum": lambda m, params: m.optim.SGD(params, lr=1e-3, momentum=0.9).step,
+    "SGD with momentum": lambda m, params: m.optim.SGD(params, lr=1e-3, momentum=0.9).step,
     "RMSprop": lambda m, params: m.optim.RMSprop(params).step,
     "Adagrad": lambda m, params: m.optim.Adagrad(params).step,
     "clip_grad_norm_": lambda m, params: clipping(m, params),
@@ -43,97 +31,60 @@ STEPS: dict[str, Callable[[Any, list], Callable[[], Any]]] = {
 
 
 def clipping(m: Any, params: list) -> Callable[[], Any]:
-    """Always with something to clip: each time to a limit that is one per cent lower."""
-    limit = float(m.nn.utils.clip_grad_norm_(params, float("inf")))
+    """Always with something to clip: each time to a limit that is a thousandth lower."""
+    limit = float(m.nn.utils.clip_grad_norm_(params, math.inf))
 
     def clip() -> None:
         nonlocal limit
-        limit *= 0.99
+        limit *= 0.999
         m.nn.utils.clip_grad_norm_(params, limit)
 
     return clip
 
 
-def shapes_of(model: str) -> list[tuple[int, ...]]:
+def step_of(m: Any, name: str, shapes: list[list[int]]) -> Figures:
+    """A step's time, and what three steps before it have changed, by which sides are compared."""
+    drawn = np.random.default_rng(0).standard_normal(9973, np.float32)  # again and again
+    values = [np.resize(drawn, shape) for shape in shapes]
+    params = [m.nn.Parameter(m.tensor(value)) for value in values]
+    for p in params:
+        p.grad = m.tensor(np.resize(drawn[::-1], p.shape))
+    step = STEPS[name](m, params)
+    for _ in range(3):
+        step()
+    pairs = [(p.detach().numpy() - value, p.grad.numpy()) for p, value in zip(params, values)]
+    moved, gradient = (sum(float(np.abs(a).sum()) for a in arrays) for arrays in zip(*pairs))
+    return {"ms": timed(step)[0], "moved": moved, "gradient": gradient}
+
+
+def cases() -> dict[str, list]:
     sys.path.insert(0, str(ROOT))
     from models.seq2seq import Seq2Seq
 
-    return [tuple(p.shape) for p in Seq2Seq(*MODELS[model]).parameters()]
+    found = {}
+    for model, sizes in MODELS.items():
+        shapes = [list(p.shape) for p in Seq2Seq(*sizes).parameters()]
+        numbers = sum(map(math.prod, shapes)) / 1e6
+        for name in STEPS:
+            what = f"{name}, {model}: {numbers:.1f} M numbers in {len(shapes)} arrays"
+            found[what] = [name, shapes]
+    return found
 
 
-def measure(side: str, step: str, shapes: list[list[int]], repetitions: int, threads: int) -> float:
-    """Milliseconds of a step: the median, after a quarter of the repetitions as warm-up."""
-    m, rng = importlib.import_module(SIDES[side]), np.random.default_rng(0)
-    if side == "torch":
-        m.set_num_threads(threads)
-    params = []
-    for shape in shapes:
-        values, gradient = rng.standard_normal((2, *shape), np.float32)
-        params.append(m.nn.Parameter(m.tensor(values)))
-        params[-1].grad = m.tensor(gradient)
-    act, times = STEPS[step](m, params), []
-    for _ in range(repetitions + repetitions // 4):
-        start = time.perf_counter()
-        act()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[repetitions // 4 :]) * 1e3
-
-
-def in_own_process(
-    side: str, step: str, shapes: list[tuple[int, ...]], repetitions: int, threads: int
-) -> float:
-    what = ["--side", side, "--step", step, "--shapes", json.dumps(shapes)]
-    how = ["--repetitions", str(repetitions), "--threads", str(threads)]
-    number = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-    done = subprocess.run(
-        [sys.executable, __file__, *what, *how],
-        env={**os.environ, **number, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", choices=MODELS, help="one model (default: both)")
-    parser.add_argument("--step", choices=STEPS, help="one optimizer or way of clipping")
-    parser.add_argument("--threads", type=int, default=2, help="for each side (default: 2)")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--repetitions", type=int, default=20, help="ten times as many for small")
-    parser.add_argument(
-        "--side", choices=SIDES, help="measure this side here and print milliseconds"
-    )
-    parser.add_argument("--shapes", help="of the parameters, as JSON; with --side")
-    args = parser.parse_args()
-    if args.side:
-        shapes = json.loads(args.shapes)
-        print(json.dumps(measure(args.side, args.step, shapes, args.repetitions, args.threads)))
-        return
-    sides = [side for side in SIDES if side == "ours" or importlib.util.find_spec("torch")]
-    print(f"NumPy {np.__version__}, {os.cpu_count()} cores, threads: {args.threads}\n")
-    print("| optimizer | model | ours, ms | torch, ms | torch / ours |")
-    print("|---" * 5 + "|")
-    for model in [args.model] if args.model else MODELS:
-        shapes = shapes_of(model)
-        numbers = sum(int(np.prod(shape)) for shape in shapes) / 1e6
-        for step in [args.step] if args.step else STEPS:
-            times: dict[str, list[float]] = {side: [] for side in sides}
-            for _ in range(args.rounds):
-                for side in sides:
-                    repetitions = args.repetitions * (10 if model == "small" else 1)
-                    times[side].append(
-                        in_own_process(side, step, shapes, repetitions, args.threads)
-                    )
-            ms = {side: statistics.median(values) for side, values in times.items()}
-            theirs = f"{ms['torch']:.2f}" if "torch" in ms else "-"
-            ratio = f"{ms['torch'] / ms['ours']:.2f}" if "torch" in ms else "-"
-            named = f"{model}, {numbers:.1f} M numbers in {len(shapes)} arrays"
-            print(f"| {step} | {named} | {ms['ours']:.2f} | {theirs} | {ratio} |", flush=True)
-
+BENCHMARK = Benchmark(
+    __doc__,
+    sides=on_both(step_of),
+    cases=cases,
+    smallest={name: [name, [[3, 4], [5]]] for name in STEPS},
+    columns={
+        "minigrad": cell("minigrad"),
+        "torch": cell("torch"),
+        "torch / minigrad": ratio("torch", "minigrad"),
+    },
+    head="step, model",
+    same=("moved", "gradient"),
+    threads=(1, 2),
+)
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()

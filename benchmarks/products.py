@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from harness import Benchmark, Figures, timed
+from harness import Benchmark, Figures, cell, ratio, timed
 
 
 def side(made: Callable) -> Callable[[int, int], Figures]:
@@ -33,9 +33,9 @@ BENCHMARK = Benchmark(
     cases={f"{H}, {B}": [H, B] for H, B in [(128, 64), (256, 64), (512, 128), (650, 20)]},
     smallest=[2, 3],
     columns={
-        "U @ h, µs": lambda m: m["U @ h"]["µs"],
-        "h @ Uᵀ, µs": lambda m: m["h @ Uᵀ"]["µs"],
-        "ratio": lambda m: m["h @ Uᵀ"]["µs"] / m["U @ h"]["µs"],
+        "U @ h, µs": cell("U @ h", "µs"),
+        "h @ Uᵀ, µs": cell("h @ Uᵀ", "µs"),
+        "ratio": ratio("h @ Uᵀ", "U @ h", "µs"),
     },
     head="H, B",
     threads=(1, 2),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from harness import Benchmark, Figures, timed, torch_module
+from harness import Benchmark, Figures, cell, on_both, ratio, timed
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 SHAPES = [
@@ -27,8 +27,10 @@ SHAPES = [
 CELL_SHAPES = [(50, 32, 64, 64), (50, 32, 256, 256)]
 
 
-def layer_side(m: Any, name: str, T: int, B: int, I: int, H: int) -> Figures:
-    """A step of training with the layer or cell `name` of m, minigrad or PyTorch."""
+def program(m: Any, name: str, T: int, B: int, I: int, H: int) -> tuple[Callable, list]:
+    """The forward pass of the layer or cell `name` of m, minigrad or PyTorch, up to a sum; and the
+    tensors that get a gradient from it.
+    """
     layer, x = getattr(m.nn, name)(I, H), drawn(T, B, I)
     with m.no_grad():
         for parameter in layer.parameters():
@@ -52,20 +54,22 @@ def layer_side(m: Any, name: str, T: int, B: int, I: int, H: int) -> Figures:
         x.grad = None
         return forward().sum()
 
+    return there, [x, *layer.parameters()]
+
+
+def layer_side(m: Any, *what: Any) -> Figures:
+    """A step of training."""
+    there, leaves = program(m, *what)
     ms = timed(there, lambda y: y.backward())
-    gradients = [x.grad, *[parameter.grad for parameter in layer.parameters()]]
-    size = sum(float(np.linalg.norm(np.asarray(g))) for g in gradients)
+    size = sum(float(np.linalg.norm(np.asarray(leaf.grad))) for leaf in leaves)
     return {"forward": ms[0], "backward": ms[1], "ms": sum(ms), "gradient": size}
+
+
+LAYER_SIDES = on_both(layer_side)
 
 
 def drawn(*shape: int) -> np.ndarray:
     return np.random.default_rng(sum(shape)).uniform(-0.05, 0.06, shape).astype(np.float32)
-
-
-def minigrad_side(*what: Any) -> Figures:
-    import minigrad
-
-    return layer_side(minigrad, *what)
 
 
 def composed_side(*what: Any) -> Figures:
@@ -73,11 +77,7 @@ def composed_side(*what: Any) -> Figures:
     from minigrad.testing import composed
 
     with composed():
-        return minigrad_side(*what)
-
-
-def torch_side(*what: Any) -> Figures:
-    return layer_side(torch_module(), *what)
+        return LAYER_SIDES["minigrad"](*what)
 
 
 def products_side(name: str, T: int, B: int, I: int, H: int) -> Figures:
@@ -109,14 +109,6 @@ def products_side(name: str, T: int, B: int, I: int, H: int) -> Figures:
     return {"forward": ms[0], "backward": ms[1], "ms": sum(ms)}
 
 
-def ms(side: str) -> Callable[[dict[str, Figures]], float]:
-    return lambda m: m[side]["ms"]
-
-
-def ratio(a: str, b: str) -> Callable[[dict[str, Figures]], float]:
-    return lambda m: m[a]["ms"] / m[b]["ms"]
-
-
 def cases() -> dict[str, list]:
     found = [[name, *shape] for name in GATES for shape in SHAPES]
     found += [[f"{name}Cell", *shape] for name in GATES for shape in CELL_SHAPES]
@@ -125,16 +117,11 @@ def cases() -> dict[str, list]:
 
 BENCHMARK = Benchmark(
     __doc__,
-    sides={
-        "minigrad": minigrad_side,
-        "torch": torch_side,
-        "products": products_side,
-        "compose": composed_side,
-    },
+    sides={**LAYER_SIDES, "products": products_side, "compose": composed_side},
     cases=cases(),
     smallest=["LSTM", 2, 2, 3, 3],
     columns={
-        **{side: ms(side) for side in ("minigrad", "torch", "products", "compose")},
+        **{side: cell(side) for side in ("minigrad", "torch", "products", "compose")},
         "torch / minigrad": ratio("torch", "minigrad"),
         "minigrad / products": ratio("minigrad", "products"),
         "compose / minigrad": ratio("compose", "minigrad"),

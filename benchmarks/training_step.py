@@ -11,15 +11,13 @@ steps with dropout are timed.
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import ROOT, Benchmark, Figures, timed, torch_module
+from harness import ROOT, Benchmark, Figures, cell, growth, ratio, timed, torch_module
 
 sys.path.insert(0, str(ROOT))
 from datasets import Batch, Vocabulary, bucketed_batches  # noqa: E402
@@ -59,20 +57,6 @@ def weights_of(shapes: dict[str, tuple]) -> dict[str, np.ndarray]:
     }
 
 
-def resident() -> float:
-    """Megabytes in use now, or, where the system does not tell, the most so far."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-    return most_resident()
-
-
-def most_resident() -> float:
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
 def figures(made: Callable, task: str, size: int, count: int, *sizes: int) -> Figures:
     """`made(vocabularies, *sizes)` gives a model, and the function that does one step and returns
     its loss.
@@ -80,7 +64,7 @@ def figures(made: Callable, task: str, size: int, count: int, *sizes: int) -> Fi
     batches, vocabularies = TASKS[task](size, count)
     _, step = made([9, 9], 3, 4)
     step(Batch.of([([5, 6], [7]), ([8], [4, 5])]))
-    before = resident()
+    memory = growth()
     model, step = made(vocabularies, *sizes)
     model.eval()
     loss = [step(batches[0]) for _ in range(3)][-1]
@@ -91,7 +75,7 @@ def figures(made: Callable, task: str, size: int, count: int, *sizes: int) -> Fi
             step(batch)
 
     ms = timed(all_batches)[0] / len(batches)
-    return {"ms": ms, "memory": most_resident() - before, "loss": loss}
+    return {"ms": ms, "memory": memory(), "loss": loss}
 
 
 def minigrad_side(*case: Any) -> Figures:
@@ -149,16 +133,16 @@ BENCHMARK = Benchmark(
     sides={"minigrad": minigrad_side, "torch": torch_side},
     cases={
         "default: vocabularies 347 and 519, E 64, H 128": ["default", 6400, 8, 64, 128],
-        "vocabulary 8000, E 512, H 512": ["large", 8000, 2, 512, 512],
+        "vocabulary 8000, E 512, H 512": ["large", 8000, 1, 512, 512],
     },
     smallest=["default", 200, 1, 8, 12],
     columns={
-        "minigrad, ms": lambda m: m["minigrad"]["ms"],
-        "torch, ms": lambda m: m["torch"]["ms"],
-        "torch / minigrad": lambda m: m["torch"]["ms"] / m["minigrad"]["ms"],
-        "minigrad, MB": lambda m: m["minigrad"]["memory"],
-        "torch, MB": lambda m: m["torch"]["memory"],
-        "minigrad / torch": lambda m: m["minigrad"]["memory"] / m["torch"]["memory"],
+        "minigrad, ms": cell("minigrad"),
+        "torch, ms": cell("torch"),
+        "torch / minigrad": ratio("torch", "minigrad"),
+        "minigrad, MB": cell("minigrad", "memory"),
+        "torch, MB": cell("torch", "memory"),
+        "minigrad / torch": ratio("minigrad", "torch", "memory"),
     },
     head="translator, batches of 64",
     same=("loss",),

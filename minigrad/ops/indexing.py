@@ -169,7 +169,7 @@ def add_rows(table: Any, ids: Any, rows: Any, skip: int | None = None, zeros: bo
         first, counts = first[kept], counts[kept]
     at_once = max(1, PIECE * len(rows) // rows.size)
     n, most = 0, counts.max(initial=0)
-    # a round costs about as much as the sums of three ids
+    # few ids are worth a round, which takes more calls than a sum, only if few rounds are left
     while len(first) >= 20 or most - n < len(first) // 2:
         again = counts > n
         first, counts = first[again], counts[again]
@@ -188,7 +188,7 @@ def add_rows(table: Any, ids: Any, rows: Any, skip: int | None = None, zeros: bo
             table[ids[start]] += rows[order[start + n : start + count]].sum(axis=0)
 
 
-SMALL = 4096  # numbers to add, below which adding them one by one is faster
+SMALL = 4096  # numbers; to add fewer, sorting their ids is not worth it
 PIECE = 65536  # numbers that stay in a cache between two passes
 
 
