@@ -26,7 +26,7 @@ class Rows(Op):
     def backward(self, g, _y, _table, ids):
         if isinstance(g, Tensor):
             return AddRows(shape=self.shape, padding_idx=self.padding_idx)(g, ids), None
-        if self.sparse and isinstance(self.slots[0][0], Tensor):
+        if self.sparse and isinstance(self.needs[0][0], Tensor):
             return rows_of(g, ids, self.shape, self.padding_idx, self.owns), None
         return Part(g, (ids,), distinct=False, skip=self.padding_idx), None
 
