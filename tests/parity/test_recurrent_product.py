@@ -323,7 +323,8 @@ def step(module, p, x, fed, state):
     if module.mode.startswith("RNN"):
         return [squash(from_x + b_ih + from_h + b_hh)]
     if module.mode == "GRU":
-        (r_x, z_x, n_x), (r_h, z_h, n_h) = (
+        r_x, z_x, n_x = (from_x + b_ih).chunk(3, -1)
+        r_h, z_h, n_h = (from_h + b_hh).chunk(3, -1)
             (from_x + b_ih).chunk(3, -1),
             (from_h + b_hh).chunk(3, -1),
         )
