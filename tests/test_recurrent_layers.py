@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import nn
+from minigrad import fused, nn
 from minigrad.testing import check_padding, gradcheck
 
 T, B, I, H, P = 5, 4, 2, 3, 2
@@ -259,6 +259,19 @@ def test_form_of_the_call(make, options):
         same(got, expected, f"{what} packed")
         one = call(module, x[:, 1], [p[:, 1] for p in parts], ids=[1])
         same(arrays(one), [e[:, 1] for e in expected], f"{what} one sequence")
+
+
+@of_kinds
+def test_slopes_of_a_few_steps_at_a_time(make, options, monkeypatch):
+    """However many fit into the cache, the gradients are the same to the last bit."""
+    module = layer(make, {**options, **NOISES["all"]}, bidirectional=True)
+    rest = first_state(module), LENGTHS, 2
+    weights = values(T, B, 2 * sizes_of(module)[0]), [np.ones_like(part) for part in rest[0]]
+    expected = run(module, values(T, B, I), *rest, *weights, range(B))
+    for steps in (1, 2, 3):
+        monkeypatch.setattr(fused.recurrent, "PIECE", steps * H * B)
+        for a, e in zip(run(module, values(T, B, I), *rest, *weights, range(B)), expected):
+            same(a, e, f"{steps} steps", 0)
 
 
 # modes, dtypes, copies

@@ -325,9 +325,6 @@ def step(module, p, x, fed, state):
     if module.mode == "GRU":
         r_x, z_x, n_x = (from_x + b_ih).chunk(3, -1)
         r_h, z_h, n_h = (from_h + b_hh).chunk(3, -1)
-            (from_x + b_ih).chunk(3, -1),
-            (from_h + b_hh).chunk(3, -1),
-        )
         r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
         return [(1 - z) * squash(n_x + r * n_h) + z * state[0]]
     if "norm_ih" in p:
@@ -342,7 +339,7 @@ def step(module, p, x, fed, state):
 
 
 def one_direction(module, p, x, state, lengths, size, reverse, numbers):
-    """Of `numbers` the next are: for the dropped hidden elements, then for zoneout of h and of c."""
+    """Of `numbers` the next group is for the hidden elements to drop, then zoneout of h and c."""
     steps, (drop, zones) = x.shape[0], probabilities(module)
     drawn = iter(next(numbers) if module.training and (drop or any(zones)) else ())
     factor = 1.0
