@@ -122,7 +122,9 @@ class Watcher(ContextDecorator):
                 Op.__call__ = _plain_call
 
     def forward(self, op: Node | Op, inputs: tuple, outputs: tuple, frame: Any) -> Any:
-        """Look at an op, given by its node if it is recorded; what is returned is given to `before_backward`."""
+        """Look at an op, given by its node if it is recorded; what is returned is given to
+        `before_backward`.
+        """
 
     def before_backward(self, op: Node, gs: list, line: str, note: Any) -> None:
         pass
@@ -346,7 +348,8 @@ class watch_graphs(Watcher):
 
 
 def _holders(nodes: set) -> dict:
-    """For nodes whose output can be reached from a variable: the variable and the way, as written."""
+    """For nodes whose output can be reached from a variable: the variable and the way, as written.
+    """
     found: dict[Node, str] = {}
     seen: set[int] = set()
     stack: list[tuple[str, Any, int]] = []

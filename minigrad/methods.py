@@ -8,9 +8,11 @@ from typing import Any, Callable, Iterator
 
 import numpy as np
 
+from . import backend as backends
 from . import ops
 from .backend import backend_for, is_array
 from .dtypes import (
+    DTYPES,
     dtype,
     float16,
     float32,
@@ -26,7 +28,7 @@ from .dtypes import (
 from .ops.shape import Permute
 from .ops.writing import in_place, reshaped
 from .hooks import Hooks, RemovableHandle
-from .tensor import Tensor, _fill
+from .tensor import Tensor, _fill, wrap
 
 METHODS = """
 abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr adjoint all allclose amax amin
@@ -420,7 +422,75 @@ def __dlpack_device__(self: Tensor) -> tuple:
     return self.array.__dlpack_device__()
 
 
+# to the host
+
+
+@method
+def to_numpy(self: Tensor) -> np.ndarray:
+    """The values as a NumPy array, from any device, with or without a graph."""
+    return backends.to_numpy(self.array)
+
+
+@method
+def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
+    """The values as a NumPy array that shares memory; RuntimeError where that would lose the
+    graph, unless `force`.
+    """
+    if force:
+        return self.to_numpy()
+    if self.requires_grad:
+        raise RuntimeError("numpy() on a tensor that requires grad: use tensor.detach().numpy()")
+    if backends.backend_of(self.array) is not backends.CPU:
+        raise TypeError(f"numpy() on a tensor on {self.device}: use tensor.cpu().numpy()")
+    return self.array
+
+
+@method
+def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+
+@method
+def __array_wrap__(
+    self: Tensor, array: np.ndarray, context: Any = None, scalar: bool = False
+) -> Any:
+    """What a NumPy function made of a Tensor becomes a Tensor again, as in PyTorch."""
+    return wrap(np.asarray(array)) if array.dtype in DTYPES else array
+
+
+@method
+def item(self: Tensor) -> float | int | bool:
+    if self.array.size != 1:
+        raise RuntimeError(
+            f"item() needs a tensor of one element, this one has shape {tuple(self.shape)}"
+        )
+    return self.to_numpy().item()
+
+
+@method
+def tolist(self: Tensor) -> Any:
+    return self.to_numpy().tolist()
+
+
 # the memory
+
+
+@property
+def _data(self: Tensor) -> Tensor:
+    """The same memory, outside the graph; changes through it are not tracked, as in PyTorch."""
+    return wrap(self.array)
+
+
+@_data.setter
+def _data(self: Tensor, other: Tensor) -> None:
+    if not isinstance(other, Tensor):
+        raise TypeError(f"data must be a Tensor, got {type(other).__name__}")
+    if self.tracked and not other.is_floating_point():
+        raise RuntimeError(f"data of {other.dtype} cannot take gradients")
+    self.array = other.array
+
+
+Tensor.data = _data
 
 
 @method
@@ -485,6 +555,33 @@ def pin_memory(self: Tensor) -> Tensor:
 
 
 # the graph
+
+
+@property
+def _grad(self: Tensor) -> Tensor | None:
+    """The gradient added up so far, a Tensor of the same shape, or None."""
+    return self._grad
+
+
+@_grad.setter
+def _grad(self: Tensor, value: Tensor | None) -> None:
+    if value is not None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"a gradient is a Tensor or None, not a {type(value).__name__}")
+        if value.shape != self.array.shape or value.dtype != self.dtype:
+            raise RuntimeError(
+                f"a gradient of shape {tuple(value.shape)} and {value.dtype} was assigned to a "
+                f"tensor of shape {tuple(self.shape)} and {self.dtype}"
+            )
+    self._grad = value
+
+
+@_grad.deleter
+def _grad(self: Tensor) -> None:
+    self._grad = None
+
+
+Tensor.grad = _grad
 
 
 @method

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 
 from . import backend as backends
 from . import dtypes
@@ -91,40 +90,6 @@ class Tensor:
     def requires_grad(self, value: bool) -> None:
         self.requires_grad_(value)
 
-    @property
-    def grad(self) -> Tensor | None:
-        """The gradient added up so far, a Tensor of the same shape, or None."""
-        return self._grad
-
-    @grad.setter
-    def grad(self, value: Tensor | None) -> None:
-        if value is not None:
-            if not isinstance(value, Tensor):
-                raise TypeError(f"a gradient is a Tensor or None, not a {type(value).__name__}")
-            if value.shape != self.array.shape or value.dtype != self.dtype:
-                raise RuntimeError(
-                    f"a gradient of shape {tuple(value.shape)} and {value.dtype} was assigned to a "
-                    f"tensor of shape {tuple(self.shape)} and {self.dtype}"
-                )
-        self._grad = value
-
-    @grad.deleter
-    def grad(self) -> None:
-        self._grad = None
-
-    @property
-    def data(self) -> Tensor:
-        """The same memory, outside the graph; changes through it are not tracked, as in PyTorch."""
-        return wrap(self.array)
-
-    @data.setter
-    def data(self, other: Tensor) -> None:
-        if not isinstance(other, Tensor):
-            raise TypeError(f"data must be a Tensor, got {type(other).__name__}")
-        if self.tracked and not other.is_floating_point():
-            raise RuntimeError(f"data of {other.dtype} cannot take gradients")
-        self.array = other.array
-
     def is_floating_point(self) -> bool:
         return self.array.dtype.kind == "f"
 
@@ -165,43 +130,6 @@ class Tensor:
     ) -> None:
         """Add d self / d leaf to `.grad` of every leaf that requires it, or of `inputs` only."""
         autograd.backward(self, gradient, retain_graph, create_graph, inputs)
-
-    # to the host
-
-    def to_numpy(self) -> np.ndarray:
-        """The values as a NumPy array, from any device, with or without a graph."""
-        return backends.to_numpy(self.array)
-
-    def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The values as a NumPy array that shares memory; RuntimeError where that would lose the
-        graph, unless `force`.
-        """
-        if force:
-            return self.to_numpy()
-        if self.requires_grad:
-            raise RuntimeError(
-                "numpy() on a tensor that requires grad: use tensor.detach().numpy()"
-            )
-        if backends.backend_of(self.array) is not backends.CPU:
-            raise TypeError(f"numpy() on a tensor on {self.device}: use tensor.cpu().numpy()")
-        return self.array
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
-
-    def __array_wrap__(self, array: np.ndarray, context: Any = None, scalar: bool = False) -> Any:
-        """What a NumPy function made of a Tensor becomes a Tensor again, as in PyTorch."""
-        return wrap(np.asarray(array)) if array.dtype in DTYPES else array
-
-    def item(self) -> float | int | bool:
-        if self.array.size != 1:
-            raise RuntimeError(
-                f"item() needs a tensor of one element, this one has shape {tuple(self.shape)}"
-            )
-        return self.to_numpy().item()
-
-    def tolist(self) -> Any:
-        return self.to_numpy().tolist()
 
     __hash__ = object.__hash__  # == is elementwise, so a Tensor is a dictionary key by identity
 

@@ -79,6 +79,10 @@ class Function:
 
     setup_context: Any = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._op = type(f"{cls.__name__}Backward", (_FunctionOp,), {})  # by whose name nodes go
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         ctx = FunctionCtx()
@@ -97,7 +101,7 @@ class Function:
                 cls.setup_context(ctx, args, result)
         several = isinstance(result, (tuple, list))
         outs = tuple(result) if several else (result,)
-        op = _FunctionOp(
+        op = cls._op(
             function=cls,
             ctx=ctx,
             is_tensor=[isinstance(x, Tensor) for x in args],
@@ -205,7 +209,8 @@ class _FunctionOp(Op):
             else:
                 self.kept.append((x.array, place))
             if x is not None:
-                node.guards.append((x.version, x.version[0], "saved tensor", len(self.kept) - 1))
+                guard = x.version, x.version[0], "saved tensor", len(self.kept) - 1
+                node.guards = [*node.guards, guard]
 
     def saved(self, x, place):
         return x if place is None else wrap(x, (self.node, place))
@@ -216,9 +221,6 @@ class _FunctionOp(Op):
             return super().pull(node, gs, create_graph)
         finally:
             self.node = None  # which holds this op
-
-    def name(self):
-        return f"{self.function.__name__}Backward"
 
 
 class _Once(Function):

@@ -43,7 +43,8 @@ def checkpoint(
     nodes = _nodes_since(outputs, before)
     segment = _Segment(function, args, kwargs, state, nodes)
     for node in nodes:  # those of a checkpoint inside this one too: it is made again with the rest
-        node.op, node.saved_inputs, node.saved_outputs, node.guards = node.name(), None, None, ()
+        node.op = node.op if isinstance(node.op, type) else type(node.op)
+        node.saved_inputs, node.saved_outputs, node.guards = None, None, ()
         node.recompute = segment
     return outputs
 
