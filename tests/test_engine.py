@@ -589,7 +589,7 @@ CHANGES = [
 HOLDERS = [
     ("Mul needs its input 1", lambda x, w: x * w, "w"),
     ("Div needs its input 1", lambda x, w: x / w, "w"),
-    ("Affine needs its input 1", lambda x, w: x[None] @ w[:, None], "w"),
+    ("Matmul needs its input 1", lambda x, w: x[None] @ w[:, None], "w"),
     ("Exp needs its output 0", lambda x, w: w.exp(), "y"),
     ("Sin needs its input 0", lambda x, w: w.sin(), "w"),
 ]
