@@ -56,6 +56,7 @@ class RNNBase(Module):
     recurrent_dropout = zoneout = 0.0
     variational = peephole = layer_norm = False
     activation = "tanh"
+    forget_bias: float | None = None
 
     def __init__(
         self,
@@ -435,6 +436,11 @@ class LSTM(RNNBase):
         self.peephole, self.layer_norm = peephole, layer_norm
         if forget_bias is not None:
             init.forget_bias_(self, forget_bias)
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if self.forget_bias is not None:
+            init.forget_bias_(self, self.forget_bias)
 
     def sequence(self, x: Tensor, state: list, weights: list, **time: Any) -> tuple:
         w_ih, w_hh, b_ih, b_hh, *more = weights
