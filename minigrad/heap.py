@@ -2,8 +2,8 @@
 
 glibc returns every big block to the system as soon as it is free, and the next array of that size
 is paged in anew, page by page. With this setting the blocks of one training step serve the next. An
-LSTM layer of 128 units takes 12.8 ms and no page fault for 20 steps of 64 sentences, forward and
-backward, and without it 16.8 ms and 1,904 faults (benchmarks/heap.py, on one thread).
+LSTM layer of 128 units takes 13.7 ms and no page fault for 20 steps of 64 sentences, forward and
+backward, and without it 16.6 ms and 1,872 faults (benchmarks/heap.py, on one thread).
 """
 
 from __future__ import annotations

@@ -642,6 +642,27 @@ def test_errors(call, error, text):
 # derivatives of higher order
 
 
+@of_variants
+def test_a_recorded_derivative_is_the_derivative(make, options):
+    """With `create_graph=True` it goes through the definition, in both directions."""
+    for truncate, training in itertools.product((None, 2), (True, False)):
+        module = layer(make, options, 2, bidirectional=True).train(training)
+        call, parts = fixed(module), first_state(module)
+        leaves = [mg.tensor(a, requires_grad=True) for a in (values(T, B, I), *parts)]
+        leaves += list(module.parameters())
+        n = 1 + len(parts)
+        results = []
+        for recorded in (False, True):
+            time = {"lengths": LENGTHS, "truncate": truncate}
+            outputs = call(leaves[0], leaves[1:n], leaves[n:], **time)
+            weights = [mg.tensor(values(*y.shape, seed=k)) for k, y in enumerate(outputs)]
+            loss = sum((w * y).sum() for w, y in zip(weights, outputs))
+            grads = mg.grad(loss, leaves, create_graph=recorded)
+            assert all(g.requires_grad == recorded for g in grads)
+            results.append(arrays(grads))
+        same(*results, f"{truncate=} {training=}", 1e-10)
+
+
 def fixed(module, seed=0):
     """Draws the same numbers in every call."""
     rng, cache = np.random.default_rng(seed), {}

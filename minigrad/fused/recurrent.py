@@ -31,7 +31,7 @@ class Recurrent(Fused):
       its old value, or, in evaluation, the mean of such a mask (Krueger et al. 2017)
 
     Inside, arrays are feature-major: gates × time × batch. The recurrent product `U @ h` with the
-    batch last is 1.1 to 1.5 times faster in OpenBLAS than `h @ Uᵀ` (benchmarks/products.py), and
+    batch last is 1.1 to 2 times faster in OpenBLAS than `h @ Uᵀ` (benchmarks/products.py), and
     each gate is one contiguous block.
 
     A subclass gives `cell`, one step in primitives, and the same by hand: `step` makes the new
