@@ -49,7 +49,7 @@ class Node:
 
     A node holds arrays and slots, never the op's outputs, so the graph has no reference cycle. It
     is one class for all ops, as Python finds an attribute fast where objects of one class come
-    along: with these as attributes of the ops a chain of small ones took an eighth longer.
+    along.
     """
 
     __slots__ = (

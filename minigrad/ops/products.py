@@ -59,8 +59,7 @@ def product(a, b):
 
 def product_with_transposed(a, b):
     """`x @ w.T` for few rows x, which OpenBLAS does slowly as it stands: it is written as a product
-    it does well. µs, in float32, before and after: (32, 64) by (64, 256) 15 and 8, (32, 256) by
-    (256, 1024) 222 and 166, (8, 512) by (512, 8000) 2260 and 1440.
+    it does well.
     """
     rows = len(a)
     if rows * b.size <= 10**6:  # it has kernels of their own for products so small
