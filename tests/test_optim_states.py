@@ -13,7 +13,7 @@ from strict_backend import STRICT  # noqa: F401
 import minigrad as mg
 from minigrad import nn, optim
 from minigrad.nn import utils
-from minigrad.nn.utils.penalties import l1_penalty, l2_penalty
+from minigrad.nn.utils import l1_penalty, l2_penalty
 
 ROOT = Path(__file__).resolve().parent.parent
 

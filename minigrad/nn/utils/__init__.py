@@ -13,6 +13,7 @@ from .clip import (
     get_total_norm,
 )
 from .convert import parameters_to_vector, vector_to_parameters
+from .penalties import l1_penalty, l2_penalty
 from .spectral_norm import remove_spectral_norm, spectral_norm
 from .weight_norm import remove_weight_norm, weight_norm
 
