@@ -134,7 +134,7 @@ def test_a_sentence_knows_nothing_of_its_batch(make, options):
     """More padding, NaN in the padding, another order, each sentence by itself: all the same."""
     rng = np.random.default_rng(0)
     for truncate, bidirectional, training in itertools.product(
-        (None, 2, 3), (False, True), (True, False)
+        (None, 2), (False, True), (True, False)
     ):
         module = layer(make, options, bidirectional=bidirectional).train(training)
         what = f"{truncate=} {bidirectional=} {training=}"
@@ -646,7 +646,7 @@ def test_errors(call, error, text):
 def test_a_recorded_derivative_is_the_derivative(make, options):
     """With `create_graph=True` it goes through the definition, in both directions."""
     for truncate, training in itertools.product((None, 2), (True, False)):
-        module = layer(make, options, 2, bidirectional=True).train(training)
+        module = layer(make, options, 1, bidirectional=True).train(training)
         call, parts = fixed(module), first_state(module)
         leaves = [mg.tensor(a, requires_grad=True) for a in (values(T, B, I), *parts)]
         leaves += list(module.parameters())
@@ -687,9 +687,8 @@ def fixed(module, seed=0):
     return call
 
 
-@pytest.mark.parametrize("order", [1, 2])
 @of_kinds
-def test_finite_differences(make, options, order):
+def test_finite_differences(make, options):
     """Along one random direction for the input, the state and each parameter."""
     module = layer(make, {**options, **NOISES["all"]}, 1)
     call = fixed(module, seed=1)
@@ -706,18 +705,15 @@ def test_finite_differences(make, options, order):
     for training in (True, False):
         module.train(training)
         at = mg.zeros(len(points), dtype=mg.float64, requires_grad=True)
-        assert gradcheck(function, at, order=order, atol=2e-5)
+        assert gradcheck(function, at, order=2, atol=2e-5)  # and of order 1
 
 
-@of_variants
+@of_kinds
 def test_second_derivatives_of_truncation(make, options):
     """Those of the loop over windows with the state detached between."""
-    for layers, size in ((1, 1), (1, 2), (2, 3)):
-        if "zoneout" in options or "variational" in options and layers == 2:
-            training = False  # draws of a window are those of its steps
-        else:
-            training = True
-        module = layer(make, options, layers).train(training)
+    for layers, size, training in ((1, 1, True), (1, 2, False), (2, 3, True)):
+        noise = {"recurrent_dropout": 0.3} if training else {"zoneout": 0.4}
+        module = layer(make, {**options, **noise}, layers).train(training)
         call = fixed(module)
         parts = first_state(module)
         results = []
@@ -741,4 +737,4 @@ def test_second_derivatives_of_truncation(make, options):
             weights = [mg.tensor(values(*g.shape, seed=60 + k)) for k, g in enumerate(first)]
             second = mg.grad(sum((w * g).sum() for w, g in zip(weights, first)), leaves)
             results.append(arrays([*outputs, *first, *second]))
-        same(*results, f"{layers=} {size=}", 1e-9)
+        same(*results, f"{layers=} {size=} {training=}", 1e-9)
