@@ -348,8 +348,7 @@ class watch_graphs(Watcher):
 
 
 def _holders(nodes: set) -> dict:
-    """For nodes whose output can be reached from a variable: the variable and the way, as written.
-    """
+    """For nodes whose output a variable leads to: the variable and the way, as written."""
     found: dict[Node, str] = {}
     seen: set[int] = set()
     stack: list[tuple[str, Any, int]] = []

@@ -1,5 +1,4 @@
-"""Tensor's operators and methods: functions of `minigrad.ops` whose first argument is the tensor.
-"""
+"""Tensor's operators and methods: functions of `minigrad.ops`, the tensor their first argument."""
 
 from __future__ import annotations
 

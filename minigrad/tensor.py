@@ -110,8 +110,7 @@ class Tensor:
         return wrap(self.array, version=self.version)
 
     def follow(self) -> None:
-        """A view takes its place in the graph again after a recorded change of the base's memory.
-        """
+        """A view takes its place in the graph again after the base's memory was written."""
         if self.base.creator is not self.seen:
             with recording(True):
                 again = ops.region_of(self.base, self.array)
@@ -145,7 +144,7 @@ def _fill(x: Tensor, array: Any, creator: tuple | None, version: list | None) ->
 
 def wrap(array: Any, creator: tuple | None = None, version: list | None = None) -> Tensor:
     """A Tensor around a raw array: how every op makes its outputs."""
-    # _fill's lines again: the call would be a tenth of what recording an op costs
+    # _fill's lines again: every op comes through here, and a call in Python is not free
     x = _new(Tensor)
     x.array, x.creator, x.tracked = array, creator, creator is not None
     x.version = version or [0]

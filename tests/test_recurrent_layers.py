@@ -578,7 +578,7 @@ ERRORS = {
         f"truncate={k}": (
             lambda k=k: nn.GRU(I, H)(X, truncate=k), (ValueError, TypeError), "truncate"
         )
-        for k in (0, -1, 2.5, "3", mg.tensor(2))
+        for k in (0, -1, 2.5, "3", True, mg.tensor(2))
     },
     **{
         f"lengths={n}": (lambda n=n: nn.GRU(I, H)(X, lengths=n), RuntimeError, "lengths")
@@ -600,6 +600,12 @@ ERRORS = {
     "zoneout of a bool": (lambda: L(I, H, zoneout=True), (ValueError, TypeError), "zoneout"),
     "zoneout of a string": (lambda: L(I, H, zoneout="a"), (ValueError, TypeError), "zoneout"),
     "zoneout of three": (lambda: L(I, H, zoneout=(0.1, 0.2, 0.3)), ValueError, "zoneout.*two"),
+    "zoneout of a pair of one": (lambda: L(I, H, zoneout=(0.1,)), ValueError, "zoneout.*two"),
+    "a pair of one for a GRU": (lambda: nn.GRU(I, H, zoneout=(0.1,)), ValueError, "zoneout"),
+    "generator of a number": (lambda: L(I, H, generator=3), TypeError, "generator is 3"),
+    "peephole of a number": (lambda: L(I, H, peephole=1), TypeError, "peephole is 1"),
+    "layer norm of a string": (lambda: L(I, H, layer_norm="no"), TypeError, "layer_norm is 'no'"),
+    "forget bias of a string": (lambda: L(I, H, forget_bias="a"), TypeError, "forget_bias is 'a'"),
     "one of the pair": (lambda: L(I, H, zoneout=(0.1, 2.0)), ValueError, "2.0.* from 0 to 1"),
     "a pair for a GRU": (lambda: nn.GRU(I, H, zoneout=(0.1, 0.2)), ValueError, "zoneout.*LSTM"),
     "a pair for an RNN": (lambda: nn.RNN(I, H, zoneout=(0.1, 0.2)), ValueError, "zoneout.*LSTM"),

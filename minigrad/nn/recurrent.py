@@ -81,10 +81,7 @@ class RNNBase(Module):
         super().__init__()
         if mode not in GATES:
             raise ValueError(f"mode {mode!r}: expected one of {', '.join(GATES)}")
-        flags = {"bias": bias, "batch_first": batch_first, "variational": variational}
-        for name, value in flags.items():
-            if not isinstance(value, bool):
-                raise TypeError(f"{name} is {value!r}, expected True or False")
+        check_flags(bias=bias, batch_first=batch_first, variational=variational)
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
         for name, value in sizes.items():
             if not isinstance(value, numbers.Integral):
@@ -92,7 +89,7 @@ class RNNBase(Module):
             if value < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
         shares = zoneout if isinstance(zoneout, tuple) else (zoneout,)
-        if len(shares) > 1 + (mode == "LSTM"):
+        if isinstance(zoneout, tuple) and (len(shares) != 2 or mode != "LSTM"):
             raise ValueError(f"zoneout is {zoneout!r}, expected one number, or two for an LSTM")
         for name, p in [
             ("dropout", dropout),
@@ -102,6 +99,8 @@ class RNNBase(Module):
             if not isinstance(p, numbers.Real) or isinstance(p, bool):
                 raise ValueError(f"{name} is {p!r}, expected a number from 0 to 1")
             F.check_probability(p)
+        if not isinstance(generator, (Generator, type(None))):
+            raise TypeError(f"generator is {generator!r}, expected a minigrad.Generator or None")
         if variational and not dropout:
             raise ValueError("variational=True is about the dropout between layers: give dropout")
         if proj_size and mode != "LSTM":
@@ -120,7 +119,7 @@ class RNNBase(Module):
         self.dropout, self.bidirectional = float(dropout), bidirectional
         self.proj_size, self.generator = proj_size, generator
         self.recurrent_dropout, self.variational = float(recurrent_dropout), variational
-        self.zoneout = tuple(map(float, zoneout)) if len(shares) > 1 else float(shares[0])
+        self.zoneout = tuple(map(float, shares)) if len(shares) > 1 else float(zoneout)
         self._all_weights: list[list[str]] = []  # names, for each layer and direction
         gates, out = GATES[mode] * hidden_size, proj_size or hidden_size
         for layer in range(num_layers):
@@ -172,7 +171,8 @@ class RNNBase(Module):
     def forward(
         self, input: Any, hx: Any = None, *, lengths: Any = None, truncate: int | None = None
     ) -> tuple:
-        if truncate is not None and (not isinstance(truncate, numbers.Integral) or truncate < 1):
+        whole = isinstance(truncate, numbers.Integral) and not isinstance(truncate, bool)
+        if truncate is not None and not (whole and truncate >= 1):
             raise ValueError(
                 f"truncate is {truncate!r}, expected a whole number of steps from 1 on, or None"
             )
@@ -243,7 +243,9 @@ class RNNBase(Module):
             options["dropped"] = self.factors(x, self.recurrent_dropout, size).array
         if self.zoneout:
             cell, hidden = self.zoneout if isinstance(self.zoneout, tuple) else [self.zoneout] * 2
-            shares = [(hidden, self.proj_size or self.hidden_size), (cell, self.hidden_size)]
+            shares = [(hidden, self.proj_size or self.hidden_size)]
+            if self.mode == "LSTM":
+                shares.append((cell, self.hidden_size))
             options["zoneout"] = tuple(
                 None
                 if not p
@@ -400,8 +402,8 @@ class LSTM(RNNBase):
     - `peephole`: the gates see the cell (Gers & Schmidhuber 2000); weights `weight_ch_l0` (3H) for
       i, f, o
     - `layer_norm`: what comes from the input, what comes from the hidden state, and the cell on its
-      way out are normalised over the units (Ba et al. 2016); gains `norm_ih_l0`, `norm_hh_l0` (4H),
-      `norm_c_l0` (H), and the bias `norm_bias_c_l0` (H)
+      way out are normalised over the units (Ba et al. 2016), with eps 1e-5; gains `norm_ih_l0`,
+      `norm_hh_l0` (4H), `norm_c_l0` (H), and the bias `norm_bias_c_l0` (H)
     - `activation`: "tanh" or "softsign", of the candidate and of the cell on its way out
     """
 
@@ -424,8 +426,11 @@ class LSTM(RNNBase):
         activation: str = "tanh",
         **options: Any,
     ):
+        check_flags(peephole=peephole, layer_norm=layer_norm)
         if forget_bias is not None and not bias:
             raise ValueError("LSTM: forget_bias needs bias=True")
+        if not isinstance(forget_bias, (numbers.Real, type(None))):
+            raise TypeError(f"forget_bias is {forget_bias!r}, expected a number or None")
         stack = num_layers, bias, batch_first, dropout, bidirectional, proj_size
         options |= {"device": device, "dtype": dtype}
         gains = {"norm_ih": 4, "norm_hh": 4, "norm_c": 1, "norm_bias_c": 1} if layer_norm else {}
@@ -451,6 +456,12 @@ class LSTM(RNNBase):
             "softsign": self.activation == "softsign",
         }
         return fused.lstm(x, *state, w_ih, w_hh, b_ih + b_hh, **more, **time)
+
+
+def check_flags(**flags: Any) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} is {value!r}, expected True or False")
 
 
 def checked_activation(activation: str) -> str:

@@ -69,8 +69,7 @@ def parsed(index: Any, x: Any) -> tuple[tuple | None, list | None]:
 
 
 def _index_array(part: Any) -> Any:
-    """A Tensor, array, list or bool as an array of integers or bools; an int for a single integer.
-    """
+    """A Tensor, array, list or bool as an array of integers or bools; one integer as an int."""
     if isinstance(part, (list, range)):
         part = np.asarray(
             [raw(p).item() if isinstance(p, Tensor) and p.numel() == 1 else p for p in part]
@@ -223,8 +222,7 @@ class IndexAdd(Op):
 
 
 class Pick(Op):
-    """y = x[..., i, j, ...] with arrays of integers or bools; None in `dims` is a whole dimension
-    """
+    """y = x[..., i, j, ...] with arrays of integers or bools; None in `dims`: a whole dimension"""
 
     fresh = True
 

@@ -64,7 +64,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: {k} of {n} elements along dimension {dim}")
     xp, lead = module_of(x), (slice(None),) * dim
-    if n > 64 and 0 < k < n // 4:  # sorting few is faster than sorting all
+    if n > 64 and 0 < k < n // 4:  # a partition is linear in n, a sort is not
         cut, best = (n - k, slice(n - k, None)) if largest else (k - 1, slice(0, k))
         some = xp.argpartition(x, cut, axis=dim)[(*lead, best)]
         ranks = order(xp.take_along_axis(x, some, dim), dim, largest)

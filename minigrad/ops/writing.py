@@ -116,7 +116,7 @@ class Overwrite(Op):
     base's, the part's is the value's
     """
 
-    # a loop that writes T rows erases T rows of one gradient: 0.05 s, not 0.12 s, for (3000, 64)
+    # a loop that writes T rows erases T rows of one gradient; it does not copy the whole T times
     fresh = reuses = True
 
     def forward(self, base, value):
