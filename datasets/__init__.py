@@ -1,6 +1,7 @@
-"""Corpora made by the project, readers for users' files, vocabulary and batches. Knows NumPy, not
+"""Corpora made by the project, readers for users' files, tokenizers and batches. Knows NumPy, not
 minigrad.
 """
 
-from .batching import Batch, bucketed_batches, sorted_batches
-from .text import BOS, EOS, PAD, UNK, Vocabulary, detokenize, tokenize
+from .batching import Batch, Batches, bucketed_batches, epoch_batches, sorted_batches
+from .text import BOS, EOS, PAD, SPECIALS, UNK, detokenize, tokenize
+from .tokenizers import KINDS, Tokenizer, Vocabulary, build_tokenizer, load_tokenizer
