@@ -9,7 +9,7 @@ FIRST to LAST in one of four formats, each in a quarter of the questions,
 
 those with words as they stand here in half of the cases, all in lower case in a quarter and all
 in upper case in a quarter. It differs from the book's file in two things: no question occurs
-twice (there 50,000 lines hold 41,578 questions, so that its test repeats what was trained on),
+twice, while many lines there are the same, so that its test repeats some of what was trained on;
 and nothing is padded to one length.
 """
 
