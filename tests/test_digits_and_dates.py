@@ -43,7 +43,7 @@ def within(observed, probability, draws):
 
 @pytest.fixture(scope="module")
 def many_dates():
-    return dates(20_000, seed=1)
+    return dates(12_000, seed=1)
 
 
 def test_a_date_is_what_datetime_reads(many_dates):
@@ -79,7 +79,7 @@ def test_as_many_dates_as_promised_are_there():
 
 
 def test_additions_are_right_and_none_comes_twice():
-    pairs = addition(30_000, seed=2)
+    pairs = addition(10_000, seed=2)
     seen = set()
     for question, answer in pairs:
         a, b = map(int, question.split("+"))
@@ -173,14 +173,13 @@ def test_a_corpus_is_what_its_row_says(loaded, name):
 
 @pytest.mark.parametrize("name", [name for name in HERE if name != "english-french"])
 def test_only_training_depends_on_the_limit(loaded, name):
-    again, more = corpus(name).load(1000, seed=6), corpus(name).load(seed=6)
-    other = corpus(name).load(1000, seed=7)
-    assert again == loaded[name] and other["train"] != again["train"]
-    assert more.pop("train")[:1000] == again.pop("train")
-    assert more == again
+    few, usual = loaded[name], corpus(name).load(seed=6)
+    assert usual["train"][:1000] == few["train"]
+    assert usual | {"train": few["train"]} == few
+    assert corpus(name).load(1000, seed=7)["train"] != few["train"]
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", ["dates", "copy"])
 def test_training_continues_beyond_the_pairs_of_the_row(name):
     usual, more = corpus(name).load(seed=8), corpus(name).load(50_000, seed=8)
     assert len(usual["train"]) == corpus(name).pairs and len(dict(more["train"])) == 50_000

@@ -1,0 +1,146 @@
+"""What a user can have shown of his own configuration: what truncation costs, and that a run which
+was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import minigrad as mg
+from datasets import Batch
+
+from .objective import Objective
+from .seq2seq import Seq2Seq
+
+WINDOWS = 1, 2, 3, 5, 10, 20, 50
+
+
+def truncation(
+    model: Seq2Seq, batches: Sequence[Batch], objectives: Sequence[Objective]
+) -> list[dict[str, tuple[float, float]]]:
+    """For each objective and parameter, how its gradient, summed over the batches without dropout,
+    compares with that of full backpropagation: the cosine between the two, and its norm over the
+    full one's. NaN where a gradient is zero.
+    """
+    model.eval()
+    full = summed(model, batches, Objective())
+    found = []
+    for objective in objectives:
+        part = summed(model, batches, objective)
+        found.append({name: compared(part[name], full[name]) for name in full})
+    return found
+
+
+def summed(model: Seq2Seq, batches: Iterable[Batch], objective: Objective) -> dict[str, np.ndarray]:
+    model.zero_grad()
+    for batch in batches:
+        objective.backward(model, batch)
+    gradients = {
+        name: np.zeros(1) if p.grad is None else p.grad.to_numpy().astype(np.float64).ravel()
+        for name, p in model.named_parameters()
+    }
+    model.zero_grad()
+    return gradients
+
+
+def compared(part: np.ndarray, full: np.ndarray) -> tuple[float, float]:
+    a, b = float(np.linalg.norm(part)), float(np.linalg.norm(full))
+    if not a or not b:
+        return math.nan, a / b if b else math.nan
+    return float(part @ full) / (a * b), a / b
+
+
+def bptt_report(model: Seq2Seq, batches: Sequence[Batch]) -> str:
+    """A table of `truncation`: windows of the decoder, then of the encoder."""
+    lines = []
+    for side, longest in (
+        ("decoder", max(len(batch.target_in) for batch in batches)),
+        ("encoder", max(len(batch.source) for batch in batches)),
+    ):
+        windows = [window for window in WINDOWS if window < longest]
+        if not windows:
+            continue
+        field = "window" if side == "decoder" else "encoder_window"
+        found = truncation(model, batches, [Objective(**{field: window}) for window in windows])
+        flag = "--bptt" if side == "decoder" else "--encoder-bptt"
+        lines.append(f"{side} windows ({flag}), the longest sentence has {longest} steps")
+        width = max(map(len, found[0])) + 2
+        lines.append(" " * width + "".join(f"{window:>13}" for window in windows))
+        for name in found[0]:
+            cells = [f"{one[name][0]:6.3f} {one[name][1]:5.2f}x" for one in found]
+            lines.append(name.ljust(width) + "".join(f"{cell:>13}" for cell in cells))
+        lines.append("")
+    lines.append(
+        "Each cell: cosine with the gradient of full backpropagation, and its norm over the full "
+        "one's. Choose the smallest window whose cosines satisfy you."
+    )
+    return "\n".join(lines)
+
+
+def check_resume(script: Path, arguments: Sequence[str], steps: int = 6) -> str:
+    """Train `steps` steps with these arguments twice: in one go, and killed (SIGKILL) half-way and
+    resumed. Returns a sentence that says the two runs ended alike; raises RuntimeError where they
+    did not, or where one failed.
+    """
+    command = [sys.executable, str(script)]
+    with tempfile.TemporaryDirectory() as folder:
+        whole, killed = Path(folder, "whole"), Path(folder, "killed")
+        given = [*arguments, "--max-steps", str(steps), "--save-every", "1"]
+        run_or_raise([*command, *given, "--out", str(whole)])
+        with open(Path(folder, "log"), "w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                [*command, *given, "--out", str(killed)], stdout=log, stderr=subprocess.STDOUT
+            )
+            while process.poll() is None and not (killed / "last.safetensors").exists():
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL) if process.poll() is None else None
+            process.wait()
+        if not (killed / "last.safetensors").exists():
+            raise RuntimeError(Path(folder, "log").read_text(encoding="utf-8")[-2000:])
+        at = mg.load(killed / "last.safetensors")["step"]
+        run_or_raise([*command, "--resume", str(killed), "--max-steps", str(steps)])
+        different = differences(
+            mg.load(whole / "last.safetensors"), mg.load(killed / "last.safetensors")
+        )
+    if different:
+        raise RuntimeError(f"the resumed run differs in {', '.join(different[:5])}")
+    return (
+        f"{steps} steps in one go, and {at} steps, SIGKILL, --resume and the rest: weights, "
+        "optimizer, schedule, averages, generators and position are the same bit for bit"
+    )
+
+
+def run_or_raise(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
+
+
+def differences(a: object, b: object, name: str = "") -> list[str]:
+    """The names of what differs between two states, but for the time they took."""
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return [
+            found
+            for key in a
+            if key != "seconds"
+            for found in differences(a[key], b[key], f"{name}.{key}".strip("."))
+        ]
+    if isinstance(a, mg.Tensor) and isinstance(b, mg.Tensor):
+        same = a.dtype == b.dtype and a.to_numpy().tobytes() == b.to_numpy().tobytes()
+        return [] if same else [name]
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
+        return [
+            found
+            for n, (one, other) in enumerate(zip(a, b))
+            for found in differences(one, other, f"{name}[{n}]")
+        ]
+    return [] if a == b else [name]

@@ -1,0 +1,143 @@
+"""Which optimizers and schedules there are, and what can be said about training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from minigrad import nn, optim
+from minigrad.optim import lr_scheduler
+
+from .options import OptionError
+
+OPTIMIZERS = {
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "sgd": optim.SGD,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+    "adadelta": optim.Adadelta,
+    "adamax": optim.Adamax,
+    "nadam": optim.NAdam,
+    "radam": optim.RAdam,
+    "rprop": optim.Rprop,
+    "asgd": optim.ASGD,
+    "lbfgs": optim.LBFGS,
+}
+
+# name: (how it is made for a number of steps, when it moves, whether it needs to know the end)
+SCHEDULES: dict[str, tuple[Callable | None, str, bool]] = {
+    "constant": (None, "never", False),
+    "linear": (lambda steps: partial(lr_scheduler.PolynomialLR, total_iters=steps), "step", True),
+    "polynomial": (
+        lambda steps: partial(lr_scheduler.PolynomialLR, total_iters=steps, power=2), "step", True
+    ),
+    "cosine": (lambda steps: partial(lr_scheduler.CosineAnnealingLR, T_max=steps), "step", True),
+    "cosine-restarts": (
+        lambda steps: partial(lr_scheduler.CosineAnnealingWarmRestarts, T_0=max(1, steps // 4)),
+        "step",
+        True,
+    ),
+    "one-cycle": (lambda steps: partial(lr_scheduler.OneCycleLR, total_steps=steps), "step", True),
+    "cyclic": (lambda _: partial(lr_scheduler.CyclicLR, cycle_momentum=False), "step", False),
+    "inverse-sqrt": (
+        lambda _: partial(lr_scheduler.InverseSquareRootLR, warmup_steps=400), "step", False
+    ),
+    "step": (lambda _: partial(lr_scheduler.StepLR, step_size=1, gamma=0.5), "epoch", False),
+    "multistep": (
+        lambda _: partial(lr_scheduler.MultiStepLR, milestones=[5, 8], gamma=0.5), "epoch", False
+    ),
+    "exponential": (lambda _: partial(lr_scheduler.ExponentialLR, gamma=0.9), "epoch", False),
+    "plateau": (
+        lambda _: partial(lr_scheduler.ReduceLROnPlateau, factor=0.5, patience=0), "metric", False
+    ),
+}  # fmt: skip
+
+CRITERIA = {"loss": ("loss", -1), "bleu": ("bleu", 1), "exact": ("exact_match", 1)}
+SAMPLING = "none", "constant", "linear", "inverse-sigmoid"
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is trained; see train_seq2seq.py --help for what each means."""
+
+    epochs: int = 6
+    max_steps: int | None = None
+    batch_size: int = 64
+    batch_tokens: int | None = None
+    accumulate: int = 1
+    optimizer: str = "adam"
+    optimizer_options: dict = field(default_factory=dict)
+    lr: float = 4e-3
+    weight_decay: float = 0.0
+    l1: float = 0.0
+    schedule: str = "linear"
+    schedule_options: dict = field(default_factory=dict)
+    warmup: int = 0
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    on_nonfinite: str = "raise"
+    patience: int = 3
+    stop_on: str = "loss"
+    average: str = "none"
+    average_count: int = 5
+    ema: float = 0.0
+    label_smoothing: float = 0.0
+    coverage_loss: float = 1.0
+    bptt: int | None = None
+    encoder_bptt: int | None = None
+    sampling: str = "none"
+    sampling_rate: float = 0.25
+    save_every: int = 1000
+    seed: int = 0
+
+    def own_share(self, step: int, steps: int) -> float:
+        """Scheduled sampling (Bengio et al. 2015): the share of tokens that the decoder hears from
+        itself at a step: constant, growing linearly to the rate at the last step, or as the inverse
+        sigmoid that reaches half of it in the middle.
+        """
+        if self.sampling == "none":
+            return 0.0
+        done = min(1.0, step / max(1, steps))
+        if self.sampling == "linear":
+            return self.sampling_rate * done
+        if self.sampling == "inverse-sigmoid":
+            return self.sampling_rate / (1 + math.exp(10 * (0.5 - done)))
+        return self.sampling_rate
+
+
+def new_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
+    """Raises OptionError for what the optimizer does not take."""
+    decay = {"weight_decay": o.weight_decay} if o.weight_decay else {}
+    try:
+        # named, so that a state finds its parameters again
+        named = model.named_parameters()
+        return OPTIMIZERS[o.optimizer](named, lr=o.lr, **decay, **o.optimizer_options)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"--optimizer {o.optimizer}: {error}") from error
+
+
+def new_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> Any:
+    """Of the learning rate over so many steps, None where it stays. Raises OptionError for what the
+    schedule does not take.
+    """
+    make, given, warm = SCHEDULES[o.schedule][0], dict(o.schedule_options), o.warmup
+    if o.schedule == "one-cycle":
+        given.setdefault("max_lr", o.lr)
+    if o.schedule == "cyclic":
+        given = {"base_lr": o.lr / 10, "max_lr": o.lr} | given
+    if o.schedule == "inverse-sqrt" and warm:
+        given, warm = {"warmup_steps": warm} | given, 0
+    try:
+        main = None if make is None else make(max(1, steps - warm))(optimizer, **given)
+        if not warm:
+            return main
+        rising = lr_scheduler.LinearLR(optimizer, 1 / (warm + 1), total_iters=warm)
+        if main is None:
+            return rising
+        return lr_scheduler.SequentialLR(optimizer, [rising, main], milestones=[warm])
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"--schedule {o.schedule}: {error}") from error

@@ -1,0 +1,131 @@
+"""What a translator can be built of, and which combinations make sense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+CELLS = "lstm", "gru", "rnn"
+ATTENTIONS = "none", "dot", "general", "additive", "multi-head"
+TIES = "none", "target", "all"
+
+
+class OptionError(ValueError):
+    """Options that do not go together; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The shape of a model, apart from its vocabularies.
+
+    - `cell`: "lstm", "gru" or "rnn", of encoder and decoder
+    - `embedding_size`, `hidden_size` (in each direction), `layers`: of encoder and decoder;
+      `encoder_hidden_size`, `encoder_layers` where the encoder's differ, 0 where they do not
+    - `bidirectional`: the encoder also reads from the end; `reverse_source`: it reads the source
+      backwards (Sutskever et al. 2014)
+    - `attention`: "none"; Luong et al. (2015): "dot" and "general"; Bahdanau et al. (2015):
+      "additive"; Vaswani et al. (2017): "multi-head", with `heads` heads
+    - `input_feeding`: the decoder hears its last attentional vector (Luong et al. 2015)
+    - `coverage`: scores know what has been attended to (Tu et al. 2016; See et al. 2017)
+    - `peeky`: the decoder hears the encoder's last state at every step, and so does its output
+      (Cho et al. 2014)
+    - `tie`: "target": the output layer is the target embedding (Press & Wolf 2017); "all": the
+      source embedding too, over a joint vocabulary
+    - `dropout` of the embeddings, between layers and of the output; `embedding_dropout`,
+      `output_dropout` where these differ; `recurrent_dropout` of the states, the same at every step
+      (Gal & Ghahramani 2016), and `variational`: so is that between layers
+    - `layer_norm` in the cells (Ba et al. 2016), `forget_bias` of their forget gates: LSTM only
+    """
+
+    cell: str = "lstm"
+    embedding_size: int = 64
+    hidden_size: int = 128
+    layers: int = 1
+    encoder_hidden_size: int = 0
+    encoder_layers: int = 0
+    bidirectional: bool = True
+    reverse_source: bool = False
+    attention: str = "dot"
+    heads: int = 4
+    input_feeding: bool = False
+    coverage: bool = False
+    peeky: bool = False
+    tie: str = "none"
+    dropout: float = 0.0
+    embedding_dropout: float | None = None
+    output_dropout: float | None = None
+    recurrent_dropout: float = 0.0
+    variational: bool = False
+    layer_norm: bool = False
+    forget_bias: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises OptionError for values out of range and for options that do not go together."""
+        for name, known in (("cell", CELLS), ("attention", ATTENTIONS), ("tie", TIES)):
+            if getattr(self, name) not in known:
+                raise OptionError(
+                    f"{name} is {getattr(self, name)!r}: expected one of {', '.join(known)}"
+                )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "bool" and not isinstance(value, bool):
+                raise OptionError(f"{field.name} is {value!r}: expected true or false")
+            if field.type == "int":
+                least = 0 if field.name.startswith("encoder_") else 1
+                if type(value) is not int or value < least:
+                    raise OptionError(
+                        f"{field.name} is {value!r}: expected a whole number of at least {least}"
+                    )
+            if "dropout" in field.name and value is not None and not 0 <= value < 1:
+                raise OptionError(f"{field.name} is {value!r}: expected a share from 0 to below 1")
+        for wrong, why in self.conflicts():
+            if wrong:
+                raise OptionError(why)
+
+    def conflicts(self) -> list[tuple[bool, str]]:
+        """What does not go together, and why."""
+        without = self.attention == "none"
+        return [
+            (
+                without and self.input_feeding,
+                "input feeding passes the attentional vector on: it needs an attention",
+            ),
+            (
+                without and self.coverage,
+                "coverage sums up attention weights: it needs an attention",
+            ),
+            (
+                self.coverage and self.attention == "multi-head",
+                "coverage is of one set of weights: take another attention than multi-head",
+            ),
+            (
+                self.attention == "multi-head" and self.hidden_size % self.heads != 0,
+                f"{self.heads} heads do not divide the hidden size {self.hidden_size}",
+            ),
+            (
+                self.layer_norm and self.cell != "lstm",
+                f"layer normalisation is for the cell lstm, not for {self.cell}",
+            ),
+            (
+                self.variational and not (self.dropout and self.stacked),
+                "variational dropout is between layers: it needs --dropout and two layers or more",
+            ),
+        ]
+
+    @property
+    def stacked(self) -> bool:
+        """Whether encoder or decoder has several layers."""
+        return max(self.layers, self.encoder_layers) > 1
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether a step of the decoder needs what attention gave at the step before."""
+        return self.input_feeding or self.coverage
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> ModelOptions:
+        """From a run directory. Raises OptionError where a name is unknown."""
+        unknown = values.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise OptionError(f"unknown model options: {', '.join(sorted(unknown))}")
+        return cls(**values)
