@@ -1,37 +1,52 @@
-"""Train an LSTM translator: on the built-in English-French corpus, or on pairs of your own.
+"""Train an LSTM translator: on a built-in corpus, or on sentence pairs of your own.
 
 python train_seq2seq.py                          the default translator, a few minutes on a CPU
 python train_seq2seq.py --train-file pairs.tsv   your own corpus: source TAB target
 python train_seq2seq.py --no-attention           what attention is for
+python train_seq2seq.py --resume runs/NAME       go on with a run that was stopped
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import hashlib
 import json
 import math
 import shlex
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 import minigrad as mg
-from datasets import Vocabulary, bucketed_batches, tokenize
-from datasets.english_french import english_french
-from datasets.files import CorpusError, read_parallel, read_tsv, split_by_source
-from minigrad import nn, optim
+from datasets import KINDS, CorpusError, bucketed_batches, build_tokenizer
+from datasets.builtin import CORPORA, corpus
+from datasets.files import read_parallel, read_tsv, split_by_source
 from minigrad.serialization import write_text
-from models.evaluation import evaluate, teacher_forced
-from models.seq2seq import backward_in_windows
-from models.translator import ModelOptions, RunError, Translator
+from models.checks import bptt_report, check_resume
+from models.evaluation import evaluate
+from models.optimisation import (
+    CRITERIA,
+    OPTIMIZERS,
+    SAMPLING,
+    SCHEDULES,
+    TrainingOptions,
+)
+from models.options import ATTENTIONS, CELLS, TIES, ModelOptions, OptionError
+from models.plots import draw_run
+from models.training import Stopped, Trainer, TrainingError
+from models.translator import RunError, Translator, read_json
 
 Pairs = list[tuple[str, str]]
+
+# what may be said beside --resume: the rest is as the run began
+WITH_RESUME = "resume", "epochs", "max_steps", "save_every", "device", "bptt_report"
 
 
 def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], float]:
@@ -58,20 +73,38 @@ def path(text: str) -> str:
     return text
 
 
+def setting(text: str) -> tuple[str, Any]:
+    """An argparse type: NAME=VALUE, the value a number, a list, true, false or a word."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected NAME=VALUE")
+    try:
+        return name, ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+    except (ValueError, SyntaxError):
+        return name, value
+
+
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    whole, positive = number(int, 1), number(float, 1e-12)
+    whole, some, share = number(int, 1), number(int, 0), number(float, 0, 0.99)
+    positive, amount = number(float, 1e-12), number(float, 0)
 
     def add(group, name, kind, default, meaning, **more):
-        if default is not None:
+        if default not in (None, []):
             meaning += f" (default: {default})"
-        if kind not in (str, path):
+        if kind not in (str, path, setting):
             more["metavar"] = "N"
         group.add_argument(name, type=kind, default=default, help=meaning, **more)
 
-    data = parser.add_argument_group("data (without files: the built-in English-French corpus)")
+    def flag(group, name, meaning, **more):
+        group.add_argument(name, action="store_true", help=meaning, **more)
+
+    data = parser.add_argument_group("data (without files: a built-in corpus)")
+    known = "; ".join(f"{name}: {one.description}" for name, one in CORPORA.items())
+    add(data, "--corpus", str, None, f"english-french if not given. {known}", choices=CORPORA,
+        metavar="NAME")  # fmt: skip
     for part, use in (("train", "training"), ("valid", "validation"), ("test", "test")):
         tsv = f"{use} pairs, source TAB target, UTF-8"
         if part != "train":
@@ -79,45 +112,133 @@ def arguments() -> argparse.ArgumentParser:
         add(data, f"--{part}-file", path, None, tsv, metavar="TSV")
         add(data, f"--{part}-src", path, None, f"{use} sources, one a line", metavar="FILE")
         add(data, f"--{part}-tgt", path, None, f"{use} targets, one a line", metavar="FILE")
-    limit = "the first N training pairs (default: all; built-in corpus: 60000 are made)"
-    add(data, "--limit", whole, None, limit)
+    add(data, "--limit", whole, None, "the first N training pairs (default: all)")
     add(data, "--max-length", whole, 50, "longer training pairs, in tokens, are left out")
-    add(data, "--max-vocabulary", whole, 20000, "types on each side, the most frequent ones")
-    add(data, "--min-count", whole, 1, "types seen less often become <unk>")
+
+    text = parser.add_argument_group("text")
+    kinds = "what a token is: words, characters, or pieces of words learned from the training data"
+    add(text, "--tokens", str, None, f"{kinds} (default: words, or the built-in corpus' own)",
+        choices=KINDS)  # fmt: skip
+    add(text, "--source-tokens", str, None, "of the source alone", choices=KINDS)
+    add(text, "--target-tokens", str, None, "of the target alone", choices=KINDS)
+    flag(text, "--joint", "one vocabulary for both languages")
+    flag(text, "--lowercase", "lower-case everything")
+    add(text, "--max-vocabulary", whole, 20000, "types on each side, the most frequent ones")
+    add(text, "--min-count", whole, 1, "types seen less often become <unk>")
 
     model = parser.add_argument_group("model")
+    add(model, "--cell", str, "lstm", "of encoder and decoder", choices=CELLS)
     add(model, "--embedding-size", whole, 64, "size of the word vectors")
-    add(model, "--hidden-size", whole, 128, "size of the LSTM states, in each direction")
-    add(model, "--layers", whole, 1, "LSTM layers in encoder and decoder")
+    add(model, "--hidden-size", whole, 128, "size of the states, in each direction")
+    add(model, "--layers", whole, 1, "recurrent layers in encoder and decoder")
+    add(model, "--encoder-hidden-size", whole, None, "where the encoder's differs")
+    add(model, "--encoder-layers", whole, None, "where the encoder's differ")
+    flag(model, "--unidirectional", "the encoder reads from the beginning only")
+    flag(model, "--reverse-source", "the encoder reads the source backwards")
+    add(model, "--attention", str, "dot", "how a query finds its source words", choices=ATTENTIONS)
+    flag(model, "--no-attention", "the decoder sees the encoder's last state only")
+    add(model, "--heads", whole, 4, "of multi-head attention")
+    flag(model, "--input-feeding", "the decoder hears its last attentional vector")
+    flag(model, "--coverage", "attention knows what has been attended to")
+    flag(model, "--peeky", "the decoder hears the encoder's last state at every step")
+    add(model, "--tie", str, "none", "one matrix for the output layer and the target embeddings, "
+        "or for all embeddings (with --joint)", choices=TIES)  # fmt: skip
     dropout = "share of embeddings, states between layers and outputs set to zero"
-    add(model, "--dropout", number(float, 0, 0.99), 0.1, dropout)
-    attention = "the decoder sees the encoder's last state only"
-    model.add_argument("--no-attention", action="store_true", help=attention)
+    add(model, "--dropout", share, 0.1, dropout)
+    add(model, "--embedding-dropout", share, None, "where that of the embeddings differs")
+    add(model, "--output-dropout", share, None, "where that of the outputs differs")
+    add(model, "--recurrent-dropout", share, 0.0, "of the states, the same at every step")
+    flag(model, "--variational", "dropout between layers is the same at every step, too")
+    flag(model, "--layer-norm", "layer normalisation in the LSTM")
+    add(model, "--forget-bias", number(float, -100, 100), 1.0, "of the LSTM's forget gates")
 
     training = parser.add_argument_group("optimisation")
     epochs = "passes over the training pairs, at most (default: 6 built-in, 20 on your own)"
     add(training, "--epochs", whole, None, epochs)
-    add(
-        training, "--patience", whole, 3, "stop after so many epochs without better validation loss"
-    )
+    add(training, "--max-steps", whole, None, "stop after so many steps; --resume goes on")
     add(training, "--batch-size", whole, 64, "sentences in a batch")
-    add(training, "--lr", positive, 4e-3, "Adam's learning rate at the start")
-    schedule = "linear: the learning rate falls to zero at the end of the last epoch"
-    add(training, "--schedule", str, "linear", schedule, choices=("linear", "constant"))
+    add(training, "--batch-tokens", whole, None, "at most so many tokens in a batch instead, "
+        "padding included")  # fmt: skip
+    add(training, "--accumulate", whole, 1, "batches that make one step together")
+    add(training, "--optimizer", str, "adam", "of the library", choices=OPTIMIZERS)
+    add(training, "--optimizer-option", setting, [], "further argument of the optimizer, such as "
+        "momentum=0.9", action="append", metavar="NAME=VALUE")  # fmt: skip
+    add(training, "--lr", positive, 4e-3, "learning rate at the start")
+    add(training, "--schedule", str, "linear", "of the learning rate; linear: to zero at the end "
+        "of the last epoch", choices=SCHEDULES)  # fmt: skip
+    add(training, "--schedule-option", setting, [], "further argument of the schedule, such as "
+        "gamma=0.5", action="append", metavar="NAME=VALUE")  # fmt: skip
+    add(training, "--warmup", some, 0, "steps in which the learning rate rises to its start")
+    add(training, "--weight-decay", amount, 0.0, "the optimizer's")
+    add(training, "--l1", amount, 0.0, "weight of the sum of absolute weights in the loss")
+    add(training, "--label-smoothing", share, 0.0, "share of the truth spread over all types")
+    add(training, "--coverage-loss", amount, 1.0, "weight of attending again, with --coverage")
+    add(training, "--sampling", str, "none", "scheduled sampling: how the share of its own tokens "
+        "that the decoder hears grows", choices=SAMPLING)  # fmt: skip
+    add(training, "--sampling-rate", number(float, 0, 1), 0.25, "that share, at the end")
     bptt = "truncate backpropagation to windows of K target steps (default: no truncation)"
-    add(training, "--bptt", whole, None, bptt, metavar="K")
-    add(training, "--clip-norm", positive, 1.0, "largest norm of the gradient")
-    add(training, "--seed", number(int, 0), 0, "of weights, dropout, order and built-in corpus")
+    add(training, "--bptt", whole, None, bptt)
+    add(training, "--encoder-bptt", whole, None, "the same for source steps")
+    add(training, "--clip-norm", amount, None, "largest norm of the gradient, 0 for any "
+        "(default: 1, or any with --clip-value)")  # fmt: skip
+    add(training, "--clip-value", positive, None, "largest element of the gradient instead")
+    add(training, "--on-nonfinite", str, "raise", "a loss or gradient that is not finite ends the "
+        "run, or the step is left out", choices=("raise", "skip"))  # fmt: skip
+    add(training, "--patience", whole, 3, "stop after so many epochs without better validation")
+    add(training, "--stop-on", str, "loss", "what better means", choices=CRITERIA)
+    add(training, "--average", str, "none", "translate with the mean weights of the last or the "
+        "best epochs", choices=("none", "last", "best"))  # fmt: skip
+    add(training, "--average-count", whole, 5, "how many epochs")
+    add(training, "--ema", share, 0.0, "decay of a moving average of the weights, validated and "
+        "kept in their place; 0 for none")  # fmt: skip
+    add(training, "--seed", some, 0, "of weights, dropout, order and built-in corpus")
     add(training, "--device", str, "cpu", "cpu, cuda, cuda:1, or auto")
+
+    run = parser.add_argument_group("run")
     out = "a new directory for the run (default: a fresh one under runs/)"
-    add(training, "--out", path, None, out, metavar="DIR")
+    add(run, "--out", path, None, out, metavar="DIR")
+    add(run, "--resume", path, None, "go on with a run, as if it had not stopped; beside it only "
+        "--epochs, --max-steps, --save-every and --device", metavar="RUN")  # fmt: skip
+    add(run, "--save-every", some, 1000, "steps after which the run is saved, beside the end of "
+        "each epoch; 0 for never")  # fmt: skip
+    flag(run, "--check-resume", "show that a killed run of these options goes on bit for bit")
+    flag(run, "--bptt-report", "compare truncated with full gradients, of a fresh model or of the "
+         "one of --resume")  # fmt: skip
     return parser
 
 
-def check_together(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """What no single argument can see; an argument that makes no sense is refused before anything
-    is loaded.
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The command line, or, with --resume, what the run began with and what may be changed.
+
+    What no single argument can see is refused here, before anything is loaded.
     """
+    args = parser.parse_args()
+    if args.resume:
+        nothing = object()
+        given = parser.parse_args(
+            namespace=argparse.Namespace(**dict.fromkeys(vars(args), nothing))
+        )
+        said = {name: value for name, value in vars(given).items() if value is not nothing}
+        said = {name: value for name, value in said.items() if value is not False}
+        refused = [f"--{name.replace('_', '-')}" for name in said if name not in WITH_RESUME]
+        if refused:
+            parser.error(
+                f"--resume goes on with the options of the run: {', '.join(refused)} refused"
+            )
+        try:
+            config = read_json(Path(args.resume) / "config.json")
+        except RunError as error:
+            parser.error(f"--resume {args.resume}: {error}")
+        missing = [name for name in vars(args) if name not in config]
+        if missing:
+            parser.error(f"--resume {args.resume}: its config.json lacks {', '.join(missing)}")
+        args = argparse.Namespace(**config | {"max_steps": None} | said)
+        if "epochs" in said and SCHEDULES[args.schedule][2] and said["epochs"] != config["epochs"]:
+            parser.error(
+                f"--epochs: the schedule {args.schedule} ends with epoch {config['epochs']}"
+            )
+        check_device(parser, args)
+        return args
     own = args.train_file or args.train_src
     for part in ("train", "valid", "test"):
         tsv, source, target = (getattr(args, f"{part}_{kind}") for kind in ("file", "src", "tgt"))
@@ -129,114 +250,114 @@ def check_together(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
             parser.error(
                 f"{part} files need training files: --train-file, or --train-src with --train-tgt"
             )
+    if own and args.corpus:
+        parser.error("--corpus or files of your own, not both")
     if args.out and Path(args.out).exists():
         parser.error(
             f"--out {args.out} exists already; a run is never overwritten: name a new directory"
         )
+    if args.no_attention:
+        args.attention = "none"
+    if args.clip_value and args.clip_norm:
+        parser.error("--clip-norm or --clip-value, not both")
+    if args.clip_norm is None and not args.clip_value:
+        args.clip_norm = 1.0
+    if args.warmup and SCHEDULES[args.schedule][1] in ("epoch", "metric"):
+        parser.error(f"--warmup counts steps, --schedule {args.schedule} epochs: take another")
+    if args.optimizer == "lbfgs" and (args.weight_decay or args.on_nonfinite == "skip"):
+        parser.error("--optimizer lbfgs has neither --weight-decay nor --on-nonfinite skip")
+    if args.tie == "all" and not args.joint:
+        parser.error("--tie all needs one vocabulary for both languages: --joint")
+    args.corpus = None if own else args.corpus or "english-french"
+    default = "words" if own else None
+    for side in ("source", "target"):
+        kind = getattr(args, f"{side}_tokens") or args.tokens or default
+        setattr(args, f"{side}_tokens", kind or getattr(corpus(args.corpus), side))
+    if args.joint and args.source_tokens != args.target_tokens:
+        parser.error(
+            f"--joint: source tokens are {args.source_tokens}, target tokens {args.target_tokens}; "
+            "give --tokens"
+        )
     args.epochs = args.epochs or (20 if own else 6)
-    args.limit = args.limit or (None if own else 60000)
+    for name in ("optimizer", "schedule"):
+        setattr(args, f"{name}_option", dict(getattr(args, f"{name}_option")))
+    check_device(parser, args)
+    return args
+
+
+def check_device(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     try:
         mg.backend_for(args.device)
     except (ValueError, RuntimeError) as error:
         parser.error(f"--device {args.device}: {error}")
 
 
+def model_options(args: argparse.Namespace) -> ModelOptions:
+    values = {f.name: getattr(args, f.name) for f in fields(ModelOptions) if hasattr(args, f.name)}
+    for name in ("encoder_hidden_size", "encoder_layers"):
+        values[name] = values[name] or 0
+    return ModelOptions(**values, bidirectional=not args.unidirectional)
+
+
+def training_options(args: argparse.Namespace) -> TrainingOptions:
+    values = {
+        f.name: getattr(args, f.name) for f in fields(TrainingOptions) if hasattr(args, f.name)
+    }
+    values |= {
+        "optimizer_options": args.optimizer_option,
+        "schedule_options": args.schedule_option,
+        "clip_norm": args.clip_norm or None,
+    }
+    return TrainingOptions(**values)
+
+
 def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
-    """Sentence pairs by split: train, valid, and those to report on."""
-    if not (args.train_file or args.train_src):
-        counts = {"train": args.limit, "valid": 1000, "test": 1000}
-        counts |= {"agreement": 500, "longer": 500, "new_pairs": 500}
-        return {
-            split: [(pair.source, pair.target) for pair in english_french(split, count, args.seed)]
-            for split, count in counts.items()
-        }
-    splits = {}
-    for part in ("train", "valid", "test"):
-        if getattr(args, f"{part}_file"):
-            splits[part] = read_tsv(getattr(args, f"{part}_file"))
-        elif getattr(args, f"{part}_src"):
-            splits[part] = read_parallel(getattr(args, f"{part}_src"), getattr(args, f"{part}_tgt"))
-    splits["train"] = splits["train"][: args.limit]
-    missing = [part for part in ("valid", "test") if part not in splits]
-    if missing:
-        splits |= split_by_source(splits["train"], dict.fromkeys(missing, 0.05), args.seed)
-    return {part: splits[part] for part in ("train", "valid", "test")}
+    """Sentence pairs by split: train, valid, and those to report on. Raises CorpusError."""
+    if args.corpus:
+        splits = corpus(args.corpus).load(args.limit, args.seed)
+    else:
+        splits = {}
+        for part in ("train", "valid", "test"):
+            if tsv := getattr(args, f"{part}_file"):
+                splits[part] = read_tsv(tsv)
+            elif source := getattr(args, f"{part}_src"):
+                splits[part] = read_parallel(source, getattr(args, f"{part}_tgt"))
+        splits["train"] = splits["train"][: args.limit]
+        missing = [part for part in ("valid", "test") if part not in splits]
+        if missing:
+            splits |= split_by_source(splits["train"], dict.fromkeys(missing, 0.05), args.seed)
+        splits = {part: splits[part] for part in ("train", "valid", "test")}
+    return splits
 
 
-def not_too_long(pairs: Pairs, limit: int) -> Pairs:
-    return [pair for pair in pairs if all(len(tokenize(side)) <= limit for side in pair)]
+def digest(splits: dict[str, Pairs]) -> str:
+    """That of the data: a run goes on only with what it began with."""
+    return hashlib.sha256(json.dumps(splits, sort_keys=True).encode()).hexdigest()
 
 
-def diverged(what: str, epoch: int, run: Path) -> None:
-    """End a run whose numbers have left the range of floats."""
-    kept = "keeps the epochs before" if (run / "model.safetensors").exists() else "has no weights"
-    sys.exit(f"\nerror: {what} in epoch {epoch}: lower --lr or --clip-norm; {run} {kept}")
-
-
-def train(
-    args: argparse.Namespace, translator: Translator, splits: dict[str, Pairs], run: Path
-) -> None:
-    """Until the validation loss has not improved for `patience` epochs; leaves the best weights in
-    the model.
-    """
-    model = translator.model.to(device=args.device)
-    optimizer = optim.Adam(model.parameters(), lr=args.lr)
-    order = np.random.default_rng(args.seed)
-    examples = [translator.example(*pair) for pair in splits["train"]]
-    steps = args.epochs * -(-len(examples) // args.batch_size)
-    best, since_best, step = math.inf, 0, 0
-    for epoch in range(1, args.epochs + 1):
-        model.train()
-        started, tokens, total, norms, clipped = time.perf_counter(), 0, 0.0, 0.0, 0
-        batches = bucketed_batches(examples, args.batch_size, order)
-        with tqdm(
-            batches, desc=f"epoch {epoch:2}/{args.epochs}", unit="batch", dynamic_ncols=True
-        ) as bar:
-            for batch in bar:
-                if args.schedule == "linear":
-                    optimizer.param_groups[0]["lr"] = args.lr * (1 - step / steps)
-                step += 1
-                optimizer.zero_grad()
-                loss = backward_in_windows(model, batch, args.bptt)
-                norm = float(nn.utils.clip_grad_norm_(model.parameters(), args.clip_norm))
-                if not math.isfinite(norm):
-                    diverged(f"the gradient's norm is {norm} at step {step}", epoch, run)
-                optimizer.step()
-                total += loss * batch.target_tokens
-                tokens += batch.target_tokens
-                norms += norm
-                clipped += norm > args.clip_norm
-                speed = tokens / (time.perf_counter() - started)
-                bar.set_postfix_str(
-                    f"loss {total / tokens:.3f}, {speed:,.0f} tokens/s", refresh=False
-                )
-        valid = teacher_forced(translator, splits["valid"], args.batch_size)
-        if not math.isfinite(valid["loss"]):
-            diverged(f"the validation loss is {valid['loss']}", epoch, run)
-        translator.save_weights(run / "last.safetensors")
-        since_best += 1
-        if valid["loss"] < best:
-            best, since_best = valid["loss"], 0
-            translator.save_weights(run / "model.safetensors")
-        record = {
-            "epoch": epoch,
-            "train_loss": total / tokens,
-            "tokens_per_second": round(speed),
-            "gradient_norm": norms / len(batches),
-            "clipped": clipped / len(batches),
-            "lr": optimizer.param_groups[0]["lr"],
-        } | {f"valid_{name}": value for name, value in valid.items()}
-        with open(run / "metrics.jsonl", "a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
-        print(
-            f"epoch {epoch}: training loss {total / tokens:.4f}, "
-            f"validation loss {valid['loss']:.4f}, perplexity {valid['perplexity']:.3f}, "
-            f"token accuracy {valid['token_accuracy']:.2%}" + (" (best)" if since_best == 0 else "")
+def new_translator(args: argparse.Namespace, splits: dict[str, Pairs]) -> Translator:
+    """With tokenizers learned from the training pairs, and fresh weights."""
+    train = splits["train"]
+    sides = [[pair[side] for pair in train] for side in (0, 1)]
+    sizes = {"max_size": args.max_vocabulary, "min_count": args.min_count}
+    sizes["lowercase"] = args.lowercase
+    if args.joint:
+        source = target = build_tokenizer(args.source_tokens, sides[0] + sides[1], **sizes)
+    else:
+        source = build_tokenizer(args.source_tokens, sides[0], **sizes)
+        target = build_tokenizer(args.target_tokens, sides[1], **sizes)
+    kept = [
+        pair
+        for pair in train
+        if len(source.encode(pair[0])) <= args.max_length
+        and len(target.encode(pair[1])) <= args.max_length
+    ]
+    if not kept:
+        raise CorpusError(
+            f"all {len(train)} training pairs are longer than --max-length {args.max_length}"
         )
-        if since_best == args.patience:
-            print(f"no better validation loss for {args.patience} epochs: stopping early")
-            break
-    translator.load_weights(run / "model.safetensors")
+    splits["train"] = kept
+    return Translator.new(source, target, model_options(args), args.max_length)
 
 
 def report(
@@ -264,17 +385,21 @@ def report(
             f"\n  source       {source}\n  reference    {reference}"
             f"\n  translation  {translation}   {mark}"
         )
-    python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        python = python.relative_to(Path.cwd())
-    command = [str(python), "translate.py", str(run), splits["test"][0][0]]
-    print(f"\ntranslate with it:  {shlex.join(command)}")
-    if not args.no_attention:
+    draw_run(run, translator, [splits["test"][n][0] for n in chosen[:3]])
+    print(f"\ncurves and attention are drawn in {run}")
+    command = [this_python(), "translate.py", str(run), splits["test"][0][0]]
+    print(f"translate with it:  {shlex.join(command)}")
+    if args.attention != "none" and not args.resume:
         given = list(sys.argv[1:])
         if "--out" in given:
             del given[given.index("--out") : given.index("--out") + 2]
-        again = shlex.join([str(python), "train_seq2seq.py", *given, "--no-attention"])
+        again = shlex.join([this_python(), "train_seq2seq.py", *given, "--no-attention"])
         print(f"see what attention is for:  {again}")
+
+
+def this_python() -> str:
+    python = Path(sys.executable)
+    return str(python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python)
 
 
 def fresh_run() -> Path:
@@ -286,60 +411,108 @@ def fresh_run() -> Path:
     return name
 
 
+def begin(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
+    """A new run: data, tokenizers, model, and a directory that describes them."""
+    splits = load_data(args)
+    read, data = len(splits["train"]), digest(splits)
+    mg.manual_seed(args.seed)
+    try:
+        translator = new_translator(args, splits)
+    except MemoryError as error:
+        raise TrainingError(
+            f"{error}: lower --hidden-size, --embedding-size or --max-vocabulary"
+        ) from error
+    translator.model.to(device=args.device)
+    run = Path(args.out) if args.out else fresh_run()
+    trainer = Trainer(translator, splits["train"], splits["valid"], training_options(args), run)
+    if args.bptt_report:
+        return trainer, splits, run
+    try:
+        run.mkdir(parents=True)
+        config = vars(args) | {"resume": None, "data_sha256": data}
+        write_text(run / "config.json", json.dumps(config, indent=1) + "\n")
+        translator.save_description(run)
+    except OSError as error:
+        raise TrainingError(f"cannot write the run directory {run}: {error}") from error
+    parameters = sum(p.numel() for p in translator.model.parameters())
+    longer = read - len(splits["train"])
+    print(
+        f"run {run}: {', '.join(f'{len(pairs)} {name}' for name, pairs in splits.items())} pairs"
+        + (f" ({longer} longer than {args.max_length} tokens left out)" if longer else "")
+    )
+    print(
+        f"{len(translator.source)} source types, {len(translator.target)} target types, "
+        f"{parameters:,} parameters"
+    )
+    return trainer, splits, run
+
+
+def resume(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
+    """A run as it was when it was last saved."""
+    run = Path(args.resume)
+    splits = load_data(args)
+    if digest(splits) != args.data_sha256:
+        raise RunError(f"{run} was trained on other data than there is now: restore the files")
+    translator = Translator.described(run)
+    source, target, limit = translator.source, translator.target, args.max_length
+    splits["train"] = [
+        (a, b)
+        for a, b in splits["train"]
+        if len(source.encode(a)) <= limit and len(target.encode(b)) <= limit
+    ]
+    translator.model.to(device=args.device)
+    trainer = Trainer(translator, splits["train"], splits["valid"], training_options(args), run)
+    saved = run / "last.safetensors"
+    try:
+        trainer.restore(mg.load(saved))
+    except FileNotFoundError:
+        raise RunError(f"{run} was stopped before it was saved: train it again") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {saved}: {error}") from error
+    print(f"run {run} goes on after step {trainer.step}, in epoch {trainer.epoch}")
+    return trainer, splits, run
+
+
 def main() -> None:
     parser = arguments()
-    args = parser.parse_args()
-    check_together(parser, args)
+    args = parsed(parser)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a run
     try:
-        splits = load_data(args)
-    except CorpusError as error:
-        sys.exit(f"error: {error}")
-    read = len(splits["train"])
-    splits["train"] = not_too_long(splits["train"], args.max_length)
-    if not splits["train"]:
-        sys.exit(f"error: all {read} training pairs are longer than --max-length {args.max_length}")
-    mg.manual_seed(args.seed)
-    source, target = (
-        Vocabulary.build(
-            (pair[side] for pair in splits["train"]), args.max_vocabulary, args.min_count
-        )
-        for side in (0, 1)
-    )
-    for side, vocabulary in (("source", source), ("target", target)):
-        if not vocabulary.types:
-            sys.exit(f"error: no {side} type occurs --min-count {args.min_count} times")
-    options = ModelOptions(
-        args.embedding_size, args.hidden_size, args.layers, args.dropout, not args.no_attention
-    )
-    try:
-        translator = Translator.new(source, target, options, max_source=args.max_length)
-    except MemoryError as error:
-        sys.exit(f"error: {error}: lower --hidden-size, --embedding-size or --max-vocabulary")
-
-    run = Path(args.out) if args.out else fresh_run()
-    try:
-        run.mkdir(parents=True)
-        write_text(run / "config.json", json.dumps(vars(args), indent=1) + "\n")
-        translator.save_description(run)
-    except OSError as error:
-        sys.exit(f"error: cannot write the run directory {run}: {error}")
-    parameters = sum(p.numel() for p in translator.model.parameters())
-    left_out = f" ({read - len(splits['train'])} longer than {args.max_length} tokens left out)"
-    print(
-        f"run {run}: {', '.join(f'{len(pairs)} {name}' for name, pairs in splits.items())} pairs",
-        end="",
-    )
-    print(left_out if read > len(splits["train"]) else "")
-    print(f"{len(source)} source types, {len(target)} target types, {parameters:,} parameters")
-    try:
-        train(args, translator, splits, run)
-        report(args, translator, splits, run)
+        if args.check_resume:
+            given = [one for one in sys.argv[1:] if one != "--check-resume"]
+            print(check_resume(Path(__file__), without(given, "--out", "--max-steps")))
+            return
+        trainer, splits, run = resume(args) if args.resume else begin(args)
+        if args.bptt_report:
+            batches = bucketed_batches(trainer.examples, args.batch_size, trainer.order)[:4]
+            print(bptt_report(trainer.model, list(batches)))
+            return
+        try:
+            print(f"training ended: {trainer.fit()}")
+        except Stopped:
+            again = shlex.join([this_python(), "train_seq2seq.py", "--resume", str(run)])
+            print(f"\nstopped at step {trainer.step} and saved; go on with:  {again}")
+            sys.exit(130)
+        if trainer.finished:
+            report(args, trainer.translator, splits, run)
     except KeyboardInterrupt:
-        sys.exit(f"\ninterrupted: {run} keeps the best epoch so far")
-    except (OSError, RunError, MemoryError) as error:
-        sys.exit(f"\nerror: {error}: {run} keeps what was written before")
+        sys.exit("\ninterrupted: what was saved before is kept; --resume goes on from there")
+    except (CorpusError, OptionError, TrainingError, RunError, OSError, MemoryError) as error:
+        sys.exit(f"\nerror: {error or type(error).__name__}")
+    except RuntimeError as error:  # of --check-resume
+        sys.exit(f"\nerror: {error}")
+
+
+def without(given: Sequence[str], *names: str) -> list[str]:
+    """The command line without these options and their values."""
+    left, skip = [], False
+    for one in given:
+        if not skip and not one.startswith(tuple(f"{name}=" for name in names)):
+            if one not in names:
+                left.append(one)
+        skip = one in names and not skip
+    return left
 
 
 if __name__ == "__main__":

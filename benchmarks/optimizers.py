@@ -18,7 +18,11 @@ from typing import Any
 import numpy as np
 from harness import ROOT, Benchmark, Figures, cell, on_both, ratio, timed
 
-MODELS = {"small": (354, 526), "large": (8000, 8000, 256, 512, 2)}  # arguments of models.Seq2Seq
+# vocabularies and sizes of the translators whose parameters are meant
+MODELS = {
+    "small": ((354, 526), {}),
+    "large": ((8000, 8000), {"embedding_size": 256, "hidden_size": 512, "layers": 2}),
+}
 STEPS: dict[str, Callable[[Any, list], Callable[[], Any]]] = {
     "Adam": lambda m, params: m.optim.Adam(params).step,
     "AdamW": lambda m, params: m.optim.AdamW(params).step,
@@ -59,11 +63,13 @@ def step_of(m: Any, name: str, shapes: list[list[int]]) -> Figures:
 
 def cases() -> dict[str, list]:
     sys.path.insert(0, str(ROOT))
+    from models.options import ModelOptions
     from models.seq2seq import Seq2Seq
 
     found = {}
-    for model, sizes in MODELS.items():
-        shapes = [list(p.shape) for p in Seq2Seq(*sizes).parameters()]
+    for model, (vocabularies, sizes) in MODELS.items():
+        translator = Seq2Seq(*vocabularies, ModelOptions(**sizes))
+        shapes = [list(p.shape) for p in translator.parameters()]
         numbers = sum(map(math.prod, shapes)) / 1e6
         for name in STEPS:
             what = f"{name}, {model}: {numbers:.1f} M numbers in {len(shapes)} arrays"

@@ -17,33 +17,30 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(embedding, hidden, bidirectional=True)
-        self.bridge_h = nn.Linear(2 * hidden, hidden)
-        self.bridge_c = nn.Linear(2 * hidden, hidden)
-        self.keys = nn.Linear(2 * hidden, hidden, bias=False)
+        self.rnn = nn.LSTM(embedding, hidden, bidirectional=True)
+        self.bridges = nn.ModuleList([nn.Linear(2 * hidden, hidden) for _ in "hc"])
 
     def forward(self, source: Tensor, lengths: Tensor) -> tuple:
-        """source (S, B) -> the decoder's first state, (1, B, H) twice, and keys (B, S, H)."""
+        """source (S, B) -> the decoder's first state, (1, B, H) twice, and outputs (S, B, 2H)."""
         embedded = self.dropout(self.embedding(source))
         packed = pack_padded_sequence(embedded, lengths, enforce_sorted=False)
-        ys, (h, c) = self.lstm(packed)
+        ys, (h, c) = self.rnn(packed)
         ys, _ = pad_packed_sequence(ys)  # (S, B, 2H)
-        h = torch.tanh(self.bridge_h(torch.cat([h[0], h[1]], 1)))
-        c = torch.tanh(self.bridge_c(torch.cat([c[0], c[1]], 1)))
-        return (h.unsqueeze(0), c.unsqueeze(0)), self.keys(ys).transpose(0, 1)
+        h = torch.tanh(self.bridges[0](torch.cat([h[0], h[1]], 1)))
+        c = torch.tanh(self.bridges[1](torch.cat([c[0], c[1]], 1)))
+        return (h.unsqueeze(0), c.unsqueeze(0)), ys
 
 
 class Attention(nn.Module):
     def __init__(self, hidden: int):
         super().__init__()
-        self.combine = nn.Linear(2 * hidden, hidden)
+        self.keys = nn.Linear(2 * hidden, hidden, bias=False)
 
     def forward(self, queries: Tensor, keys: Tensor, padding: Tensor) -> Tensor:
-        """queries (T, B, H), keys (B, S, H), padding (B, 1, S) -> (T, B, H)."""
+        """queries (T, B, H), keys (B, S, H), padding (B, 1, S) -> contexts (T, B, H)."""
         scores = torch.bmm(queries.transpose(0, 1), keys.transpose(1, 2))  # (B, T, S)
         weights = F.softmax(scores.masked_fill(padding, -1e9), dim=2)
-        context = torch.bmm(weights, keys).transpose(0, 1)  # (T, B, H)
-        return torch.tanh(self.combine(torch.cat([context, queries], 2)))
+        return torch.bmm(weights, keys).transpose(0, 1)
 
 
 class Decoder(nn.Module):
@@ -51,14 +48,17 @@ class Decoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(embedding, hidden)
+        self.rnn = nn.LSTM(embedding, hidden)
         self.attention = Attention(hidden)
+        self.combine = nn.Linear(2 * hidden, hidden)
         self.output = nn.Linear(hidden, vocabulary)
 
-    def forward(self, target: Tensor, state: tuple, keys: Tensor, padding: Tensor) -> Tensor:
-        """target (T, B) -> logits (T, B, V)."""
-        ys, _ = self.lstm(self.dropout(self.embedding(target)), state)
-        return self.output(self.dropout(self.attention(ys, keys, padding)))
+    def forward(self, target: Tensor, state: tuple, ys: Tensor, padding: Tensor) -> Tensor:
+        """target (T, B), the encoder's outputs ys (S, B, 2H) -> logits (T, B, V)."""
+        keys = self.attention.keys(ys.transpose(0, 1))  # (B, S, H)
+        hs, _ = self.rnn(self.dropout(self.embedding(target)), state)
+        context = self.attention(hs, keys, padding)
+        return self.output(self.dropout(torch.tanh(self.combine(torch.cat([context, hs], 2)))))
 
 
 class Seq2Seq(nn.Module):
@@ -68,9 +68,9 @@ class Seq2Seq(nn.Module):
         self.decoder = Decoder(target, embedding, hidden, dropout)
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        state, keys = self.encoder(source, lengths)
+        state, ys = self.encoder(source, lengths)
         padding = (source == PAD).transpose(0, 1).unsqueeze(1)  # (B, 1, S)
-        return self.decoder(target, state, keys, padding)
+        return self.decoder(target, state, ys, padding)
 
 
 def loss_of(model: Seq2Seq, batch: Batch) -> Tensor:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -81,12 +80,13 @@ def figures(made: Callable, task: str, size: int, count: int, *sizes: int) -> Fi
 def minigrad_side(*case: Any) -> Figures:
     import minigrad as mg
     from minigrad import nn, optim
-    from models.seq2seq import Seq2Seq, backward_in_windows
-    from models.translator import ModelOptions
+    from models.objective import Objective
+    from models.options import ModelOptions
+    from models.seq2seq import Seq2Seq
 
     def made(vocabularies: list[int], embedding: int, hidden: int) -> tuple:
-        options = ModelOptions(embedding, hidden, 1, DROPOUT, attention=True)
-        model = Seq2Seq(*vocabularies, **asdict(options))
+        options = ModelOptions(embedding_size=embedding, hidden_size=hidden, dropout=DROPOUT)
+        model, objective = Seq2Seq(*vocabularies, options), Objective()
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
         arrays = weights_of(shapes)
         model.load_state_dict({name: mg.from_numpy(array) for name, array in arrays.items()})
@@ -94,7 +94,7 @@ def minigrad_side(*case: Any) -> Figures:
 
         def step(batch: Batch) -> float:
             optimizer.zero_grad()
-            loss = backward_in_windows(model, batch)
+            loss = objective.backward(model, batch)
             nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
             optimizer.step()
             return loss

@@ -9,13 +9,13 @@ from typing import Any
 import minigrad as mg
 from datasets import PAD, sorted_batches
 
-from .seq2seq import token_losses
+from .objective import token_losses
 from .translator import Translator
 
+Pairs = Sequence[tuple[str, str]]
 
-def teacher_forced(
-    translator: Translator, pairs: Sequence[tuple[str, str]], batch_size: int
-) -> dict[str, float]:
+
+def teacher_forced(translator: Translator, pairs: Pairs, batch_size: int) -> dict[str, float]:
     """Loss, perplexity and token accuracy with the true tokens as context.
 
     loss is the mean negative log-likelihood, in nats, of all real target tokens, </s> included;
@@ -38,22 +38,42 @@ def teacher_forced(
     }
 
 
-def evaluate(
-    translator: Translator, pairs: Sequence[tuple[str, str]], batch_size: int
-) -> tuple[dict[str, Any], list[str]]:
-    """All measures of a split, and the translations.
+def exact_match(translations: Sequence[str], references: Sequence[str]) -> float:
+    """The share of translations equal to their reference."""
+    return sum(a == b for a, b in zip(translations, references)) / len(references)
 
-    exact_match is the share of translations equal to the reference; bleu and chrf (0 to 100) are
-    sacrebleu's, of the whole split, on detokenized text.
+
+def corpus_bleu(translations: Sequence[str], references: Sequence[str]) -> float:
+    """sacrebleu's BLEU, 0 to 100, on detokenized text."""
+    return bleu_of(references).corpus_score(translations, [references]).score
+
+
+def bleu_of(references: Sequence[str]) -> Any:
+    """The metric: characters are the words of Chinese, which has no spaces."""
+    import sacrebleu
+
+    chinese = sum("\u4e00" <= c <= "\u9fff" for text in references for c in text)
+    letters = sum(c.isalpha() for text in references for c in text)
+    return sacrebleu.metrics.BLEU(tokenize="zh" if 2 * chinese > letters else "13a")
+
+
+def evaluate(
+    translator: Translator, pairs: Pairs, batch_size: int, **search: Any
+) -> tuple[dict[str, Any], list[str]]:
+    """All measures of a split, and the translations; `search` is what `Translator.search` takes.
+
+    bleu and chrf (0 to 100) are sacrebleu's, of the whole split, on detokenized text; signature is
+    how it computed BLEU.
     """
     import sacrebleu
 
-    translations = translator.translate([source for source, _ in pairs], batch_size)
+    translations = translator.translate([source for source, _ in pairs], batch_size, **search)
     references = [target for _, target in pairs]
     scores: dict[str, Any] = teacher_forced(translator, pairs, batch_size)
-    scores["exact_match"] = sum(a == b for a, b in zip(translations, references)) / len(pairs)
-    bleu, chrf = sacrebleu.metrics.BLEU(), sacrebleu.metrics.CHRF()
+    scores["exact_match"] = exact_match(translations, references)
+    bleu = bleu_of(references)
     scores["bleu"] = bleu.corpus_score(translations, [references]).score
-    scores["chrf"] = chrf.corpus_score(translations, [references]).score
+    scores["bleu_signature"] = str(bleu.get_signature())
+    scores["chrf"] = sacrebleu.metrics.CHRF().corpus_score(translations, [references]).score
     scores["sentences"] = len(pairs)
     return scores, translations

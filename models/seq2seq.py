@@ -1,212 +1,328 @@
-"""Encoder, attention and decoder: a translator (Sutskever et al. 2014; attention after Luong et al.
-2015).
+"""Encoder and decoder: a translator (Sutskever et al. 2014; attention after Luong et al. 2015).
 
-Dimension letters: S source steps, T target steps, B sentences, E embedding, H hidden, V vocabulary.
+Dimension letters: S source steps, T target steps, B sentences, E embedding, H hidden, D annotation,
+R readout, V vocabulary.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 import minigrad as mg
 from datasets import PAD, Batch
 from minigrad import Tensor, nn
-from minigrad.nn import functional as F
+from minigrad.nn.recurrent import Masks
 
-State = tuple[Tensor, Tensor]  # hidden and cell, (layers, B, H) each
+from .attention import KINDS, Annotations, MultiHead
+from .options import ModelOptions, OptionError
+
+Parts = tuple[Tensor, ...]  # of a state, (layers, B, H) each: h, and for an LSTM c
+
+
+class State(NamedTuple):
+    """Where a decoder stands between two tokens."""
+
+    rnn: Parts
+    fed: Tensor | None = None  # (1, B, R), the last attentional vector, with input feeding
+    coverage: Tensor | None = None  # (B, 1, S), the sum of the weights so far, with coverage
+    said: Tensor | None = None  # (1, B), its own last token, where it hears itself
+
+    def detached(self) -> State:
+        """The same values, without history."""
+        return State(tuple([x.detach() for x in self.rnn]), *map(_detached, self[1:]))
+
+    def select(self, rows: np.ndarray) -> State:
+        """The state of these sentences, in this order; one may come several times."""
+        return State(
+            tuple([x[:, rows] for x in self.rnn]),
+            None if self.fed is None else self.fed[:, rows],
+            None if self.coverage is None else self.coverage[rows],
+        )
 
 
 class Memory(NamedTuple):
-    """What the decoder sees of the source."""
+    """What the decoder knows of the source."""
 
-    state: State  # where the decoder begins
-    keys: Tensor | None  # (B, S, H), None without attention
-    padding: Tensor | None  # (B, 1, S), true where there is no token
+    start: State
+    annotations: Annotations | None  # with attention
+    peek: Tensor | None  # (1, B, H), the encoder's last state, for a Peeky decoder
+    masks: Masks  # of the decoder's variational dropout, the same for a sentence
 
-    def detached(self) -> Memory:
-        """The same values as leaves of a new graph: windows of the target collect their gradients
-        here.
+    def cut(self) -> tuple[Memory, list[tuple[Tensor, Tensor]]]:
+        """The same values as leaves of a new graph, where windows of the target collect their
+        gradients, and the pairs of a tensor and its leaf.
         """
-        leaves = [x.detach().requires_grad_() for x in self.tensors()]
-        return Memory(
-            (leaves[0], leaves[1]), leaves[2] if self.keys is not None else None, self.padding
-        )
+        pairs: list[tuple[Tensor, Tensor]] = []
+        return _cut(self, pairs), pairs
 
-    def tensors(self) -> list[Tensor]:
-        return [*self.state] + ([] if self.keys is None else [self.keys])
+    def select(self, rows: np.ndarray) -> Memory:
+        """The memory of these sentences, in this order; one may come several times."""
+        annotations = self.annotations
+        if annotations is not None:
+            annotations = Annotations(*[x[rows] for x in annotations])
+        peek = None if self.peek is None else self.peek[:, rows]
+        return Memory(self.start.select(rows), annotations, peek, self.masks)
+
+
+class Decoded(NamedTuple):
+    logits: Tensor  # (T, B, V)
+    state: State  # after the last token
+    weights: Tensor | None  # (B, T, S), of attention
+    overlap: Tensor | None  # (T, B), how much was attended to again, with coverage
+
+
+def _detached(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.detach()
+
+
+def _cut(x: Any, pairs: list) -> Any:
+    if isinstance(x, Tensor) and x.requires_grad:
+        leaf = x.detach().requires_grad_()
+        pairs.append((x, leaf))
+        return leaf
+    if isinstance(x, tuple):
+        parts = [_cut(part, pairs) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    return x
+
+
+def recurrent(options: ModelOptions, input_size: int, hidden: int, layers: int, **more: Any) -> Any:
+    """The stack of layers that the options ask for."""
+    kinds = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+    more["dropout"] = options.dropout if layers > 1 else 0.0
+    more["variational"] = options.variational and layers > 1
+    more["recurrent_dropout"] = options.recurrent_dropout
+    if options.cell == "lstm":
+        more |= {"layer_norm": options.layer_norm, "forget_bias": options.forget_bias}
+    return kinds[options.cell](input_size, hidden, layers, **more)
+
+
+def run(rnn: Any, x: Tensor, state: Parts | None, **more: Any) -> tuple[Tensor, Parts]:
+    """A recurrent layer whose state is a tuple whatever the cell."""
+    if state is not None and len(state) == 1:
+        (state,) = state
+    ys, last = rnn(x, state, **more)
+    return ys, last if isinstance(last, tuple) else (last,)
+
+
+def chosen(special: float | None, general: float) -> float:
+    return general if special is None else special
 
 
 class Encoder(nn.Module):
-    """Bidirectional LSTM over the source; a bridge from its last states to the decoder's first."""
+    """Reads the source, from both ends or from one; a bridge makes the decoder's first state."""
 
-    def __init__(
-        self,
-        vocabulary: int,
-        embedding: int,
-        hidden: int,
-        layers: int,
-        dropout: float,
-        attention: bool,
-    ):
+    def __init__(self, vocabulary: int, options: ModelOptions):
         super().__init__()
-        self.hidden, self.layers = hidden, layers
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
-        between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(
-            embedding, hidden, layers, dropout=between, bidirectional=True, forget_bias=1
-        )
-        self.bridge_h = nn.Linear(2 * hidden, hidden)
-        self.bridge_c = nn.Linear(2 * hidden, hidden)
-        self.keys = nn.Linear(2 * hidden, hidden, bias=False) if attention else None
+        o = options
+        hidden, layers = o.encoder_hidden_size or o.hidden_size, o.encoder_layers or o.layers
+        self.embedding = nn.Embedding(vocabulary, o.embedding_size, padding_idx=PAD)
+        self.dropout = nn.Dropout(chosen(o.embedding_dropout, o.dropout))
+        self.rnn = recurrent(o, o.embedding_size, hidden, layers, bidirectional=o.bidirectional)
+        self.directions = 1 + o.bidirectional
+        self.size, self.layers, self.reverse = self.directions * hidden, o.layers, o.reverse_source
+        # the decoder takes the states over where they fit as they are
+        parts = 0 if self.size == o.hidden_size and layers == o.layers else 1 + (o.cell == "lstm")
+        self.bridges = nn.ModuleList([nn.Linear(self.size, o.hidden_size) for _ in range(parts)])
 
-    def forward(self, source: Tensor, lengths: Tensor) -> Memory:
-        """source (S, B) and its B lengths -> Memory."""
-        S, B = source.shape
-        # (S, B, 2H), (2·layers, B, H)
-        ys, last = self.lstm(self.dropout(self.embedding(source)), lengths=lengths)
-        state = tuple(
-            [self.bridge(bridge, x) for bridge, x in zip((self.bridge_h, self.bridge_c), last)]
-        )
-        if self.keys is None:
-            return Memory(state, None, None)
-        keys = self.keys(ys).transpose(0, 1)  # (B, S, H)
-        return Memory(state, keys, (source == PAD).transpose(0, 1).reshape(B, 1, S))
+    def forward(
+        self, source: Tensor, lengths: np.ndarray, truncate: int | None = None
+    ) -> tuple[Tensor, Parts]:
+        """source (S, B) and its B lengths -> outputs (S, B, D), and a state for the decoder."""
+        order = turned(source.shape[0], lengths) if self.reverse else None
+        if order is not None:
+            source = source[order]
+        x = self.dropout(self.embedding(source))
+        ys, last = run(self.rnn, x, None, lengths=lengths, truncate=truncate)
+        if order is not None:
+            ys = ys[order]  # an output stands where its token does
+        return ys, tuple(map(self.bridge, last, self.bridges)) if len(self.bridges) else last
 
-    def bridge(self, linear: nn.Linear, last: Tensor) -> Tensor:
-        """The two directions of each layer, (2·layers, B, H), as one state (layers, B, H)."""
-        B = last.shape[1]
-        both = (
-            last.reshape(self.layers, 2, B, self.hidden)
-            .transpose(1, 2)
-            .reshape(self.layers, B, 2 * self.hidden)
-        )
-        return linear(both).tanh()
-
-
-class Attention(nn.Module):
-    """Dot-product attention: a weighted mean of the keys, joined with the query."""
-
-    def __init__(self, hidden: int):
-        super().__init__()
-        self.combine = nn.Linear(2 * hidden, hidden)
-
-    def forward(self, queries: Tensor, keys: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
-        """queries (T, B, H), keys (B, S, H), padding (B, 1, S) -> vectors (T, B, H), and weights
-        (B, T, S).
+    def bridge(self, last: Tensor, linear: nn.Linear) -> Tensor:
+        """Both directions of each layer as one state. Decoder and encoder layers meet from the top;
+        a deeper decoder takes the lowest several times.
         """
-        scores = queries.transpose(0, 1) @ keys.transpose(1, 2)  # (B, T, S)
-        # a finite floor, not -inf: a row that is all padding gets equal weights and no NaN
-        weights = F.softmax(scores.masked_fill(padding, -1e9), 2)
-        context = (weights @ keys).transpose(0, 1)  # (T, B, H)
-        return self.combine(mg.cat([context, queries], 2)).tanh(), weights
+        n, B, H = last.shape
+        layers = n // self.directions
+        last = last.reshape(layers, self.directions, B, H).transpose(1, 2)
+        used = [max(0, layers - self.layers + n) for n in range(self.layers)]
+        return linear(last.reshape(layers, B, self.size)[used]).tanh()
+
+
+def turned(S: int, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each token comes from when the words of every sentence are read backwards: </s> and
+    padding keep their places. Twice is once back.
+    """
+    step, words = np.arange(S)[:, None], lengths[None, :] - 1
+    return np.where(step < words, words - 1 - step, step), np.arange(len(lengths))[None, :]
 
 
 class Decoder(nn.Module):
-    """LSTM over the target so far; attention, where there is any, follows it, so all steps run as
-    one sequence.
+    """Says the target, token by token. What it says is read out of its state, of the context where
+    there is attention, and of the encoder's last state where it is Peeky.
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        embedding: int,
-        hidden: int,
-        layers: int,
-        dropout: float,
-        attention: bool,
-    ):
+    def __init__(self, vocabulary: int, options: ModelOptions, annotation: int):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
-        between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(embedding, hidden, layers, dropout=between, forget_bias=1)
-        self.attention = Attention(hidden) if attention else None
-        self.output = nn.Linear(hidden, vocabulary)
+        o, E, H = options, options.embedding_size, options.hidden_size
+        self.options = options
+        self.embedding = nn.Embedding(vocabulary, E, padding_idx=PAD)
+        self.embedding_dropout = nn.Dropout(chosen(o.embedding_dropout, o.dropout))
+        self.dropout = nn.Dropout(chosen(o.output_dropout, o.dropout))
+        if o.attention == "none":
+            self.attention = None
+        elif o.attention == "multi-head":
+            self.attention = MultiHead(H, annotation, o.heads)
+        else:
+            self.attention = KINDS[o.attention](H, annotation, o.coverage)
 
-    def forward(self, target: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """target (T, B), the tokens so far -> logits of the next ones (T, B, V), and the state
-        after them.
+        attended = 0 if self.attention is None else self.attention.value_size
+        read = H + attended + (H if o.peeky else 0)
+        self.readout_size = R = E if o.tie != "none" else H if attended else read
+        self.combine = nn.Linear(read, R) if attended or read != R else None
+        heard = E + (H if o.peeky else 0) + (R if o.input_feeding else 0)
+        self.rnn = recurrent(o, heard, H, o.layers)
+        self.output = nn.Linear(R, vocabulary)
+        if o.tie != "none":
+            self.output.weight = self.embedding.weight
+
+    def start(self, rnn: Parts, annotations: Annotations | None) -> State:
+        """The state before the first token."""
+        B, zeros = rnn[0].shape[1], {"device": rnn[0].device, "dtype": rnn[0].dtype}
+        fed = mg.zeros(1, B, self.readout_size, **zeros) if self.options.input_feeding else None
+        S = 0 if annotations is None else annotations.padding.shape[2]
+        coverage = mg.zeros(B, 1, S, **zeros) if self.options.coverage else None
+        return State(rnn, fed, coverage)
+
+    def forward(
+        self, target: Tensor, state: State, memory: Memory, own: np.ndarray | None = None
+    ) -> Decoded:
+        """target (T, B), the tokens so far -> logits of the next ones, and the state after them.
+
+        Where `own` (T, B), bool, is true, the decoder hears its own last token instead (scheduled
+        sampling; Bengio et al. 2015), but for the very first.
         """
-        ys, state = self.lstm(self.dropout(self.embedding(target)), state)  # (T, B, H)
+        if self.options.stepwise or own is not None:
+            return self.steps(target, state, memory, own)
+        x = self.heard(target, memory)
+        hs, rnn = run(self.rnn, x, state.rnn, masks=memory.masks)  # (T, B, H)
+        ys, weights = self.read(hs, memory, None)
+        return Decoded(self.output(self.dropout(ys)), State(rnn), weights, None)
+
+    def steps(
+        self, target: Tensor, state: State, memory: Memory, own: np.ndarray | None
+    ) -> Decoded:
+        """The same one token after the other."""
+        rnn, fed, coverage, said = state
+        x = self.heard(target, memory) if own is None else None
+        logits, ys, weights, overlaps = [], [], [], []
+        for t in range(len(target)):
+            if own is None:
+                x_t = x[t : t + 1]
+            else:
+                token = target[t : t + 1]
+                if said is not None:
+                    device = token.device
+                    token = mg.where(mg.as_tensor(own[t : t + 1], device=device), said, token)
+                x_t = self.heard(token, memory)
+            if fed is not None:
+                x_t = mg.cat([x_t, fed], 2)
+            h, rnn = run(self.rnn, x_t, rnn, masks=memory.masks)
+            y, w = self.read(h, memory, coverage)
+            if fed is not None:
+                fed = y
+            if coverage is not None:
+                overlaps.append(mg.minimum(w, coverage).sum(2).transpose(0, 1))  # (1, B)
+                coverage = coverage + w
+            if own is not None:
+                logits.append(self.output(self.dropout(y)))
+                said = logits[-1].detach().argmax(2)
+            ys.append(y)
+            weights.append(w)
+        out = mg.cat(logits) if logits else self.output(self.dropout(mg.cat(ys)))
+        return Decoded(
+            out,
+            State(rnn, fed, coverage, said),
+            None if self.attention is None else mg.cat(weights, 1),
+            mg.cat(overlaps) if overlaps else None,
+        )
+
+    def heard(self, target: Tensor, memory: Memory) -> Tensor:
+        """Embeddings (T, B, E), with the encoder's last state where the decoder is Peeky."""
+        x = self.embedding_dropout(self.embedding(target))
+        if memory.peek is None:
+            return x
+        return mg.cat([x, memory.peek.expand(len(target), -1, -1)], 2)
+
+    def read(
+        self, hs: Tensor, memory: Memory, coverage: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """From states (T, B, H) what the output layer sees (T, B, R), and the attention's weights
+        (B, T, S).
+        """
+        parts, weights = [hs], None
         if self.attention is not None:
-            ys, _ = self.attention(ys, memory.keys, memory.padding)
-        return self.output(self.dropout(ys)), state
+            queries = hs.transpose(0, 1)
+            context, weights = self.attention(queries, memory.annotations, coverage)
+            parts.insert(0, context.transpose(0, 1))
+        if memory.peek is not None:
+            parts.append(memory.peek.expand(len(hs), -1, -1))
+        ys = mg.cat(parts, 2) if len(parts) > 1 else hs
+        return (ys if self.combine is None else self.combine(ys).tanh()), weights
 
 
 class Seq2Seq(nn.Module):
-    """Source tokens in, logits of target tokens out."""
+    """Source tokens in, logits of target tokens out.
+
+    Raises OptionError when all embeddings are to be tied and the vocabularies differ in size.
+    """
 
     def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        embedding_size: int = 64,
-        hidden_size: int = 128,
-        layers: int = 1,
-        dropout: float = 0.0,
-        attention: bool = True,
+        self, source_vocabulary: int, target_vocabulary: int, options: ModelOptions | None = None
     ):
         super().__init__()
-        sizes = embedding_size, hidden_size, layers, dropout, attention
-        self.encoder = Encoder(source_vocabulary, *sizes)
-        self.decoder = Decoder(target_vocabulary, *sizes)
+        self.options = options = options or ModelOptions()
+        self.encoder = Encoder(source_vocabulary, options)
+        self.decoder = Decoder(target_vocabulary, options, self.encoder.size)
+        if options.tie != "none":
+            # as rows of an output layer, embeddings of size 1 would make logits of size √E
+            scale = 1 / options.embedding_size**0.5
+            nn.init.normal_(self.decoder.embedding.weight, std=scale)
+            with mg.no_grad():
+                self.decoder.embedding.weight[PAD] = 0
+        if options.tie == "all":
+            if source_vocabulary != target_vocabulary:
+                raise OptionError(
+                    f"all embeddings are one: source and target need one joint vocabulary, not "
+                    f"{source_vocabulary} and {target_vocabulary} types"
+                )
+            self.encoder.embedding.weight = self.decoder.embedding.weight
 
     @property
     def device(self) -> str:
         return self.decoder.output.weight.device
 
-    def encode(self, batch: Batch) -> Memory:
+    def encode(self, batch: Batch, truncate: int | None = None) -> Memory:
+        """With `truncate`, the gradient ends after so many steps of the source (truncated
+        backpropagation through time).
+        """
         source = mg.as_tensor(batch.source, device=self.device)
-        return self.encoder(source, batch.source_lengths)
+        ys, rnn = self.encoder(source, batch.source_lengths, truncate)
+        annotations = None
+        if self.decoder.attention is not None:
+            padding = (source == PAD).transpose(0, 1).unsqueeze(1)  # (B, 1, S)
+            annotations = self.decoder.attention.annotations(ys.transpose(0, 1), padding)
+        return Memory(
+            self.decoder.start(rnn, annotations),
+            annotations,
+            rnn[0][-1:] if self.options.peeky else None,
+            self.decoder.rnn.draw_masks(len(batch)),
+        )
 
     def forward(self, batch: Batch) -> Tensor:
         """Teacher forcing: logits (T, B, V) of every target token from the true ones before it."""
         memory = self.encode(batch)
-        logits, _ = self.decoder(
-            mg.as_tensor(batch.target_in, device=self.device), memory.state, memory
-        )
-        return logits
-
-
-def token_losses(logits: Tensor, target: Tensor) -> Tensor:
-    """Negative log-likelihoods (T, B) of the target tokens; 0 at padding."""
-    T, B, V = logits.shape
-    losses = F.cross_entropy(
-        logits.reshape(T * B, V), target.reshape(T * B), ignore_index=PAD, reduction="none"
-    )
-    return losses.reshape(T, B)
-
-
-def backward_in_windows(model: Seq2Seq, batch: Batch, window: int | None = None) -> float:
-    """Truncated backpropagation through time over the target; returns the mean loss per real target
-    token.
-
-    The decoder runs in windows of `window` steps (None: one window). Each window's graph ends at
-    the state it began with, is differentiated, and goes before the next is built, so memory is
-    bounded by the window. The state passes between windows by value. The source is encoded once and
-    receives the gradients of all windows together. A window of the target's length or more gives
-    the gradient of full backpropagation (Williams & Peng 1990; Sutskever 2013).
-    """
-    memory = model.encode(batch)
-    leaves = memory.detached()
-    state, total = leaves.state, 0.0
-    target_in = mg.as_tensor(batch.target_in, device=model.device)
-    target_out = mg.as_tensor(batch.target_out, device=model.device)
-    T = len(batch.target_in)
-    window = T if window is None else window
-    for start in range(0, T, window):
-        steps = slice(start, start + window)
-        logits, state = model.decoder(target_in[steps], state, leaves)
-        loss = token_losses(logits, target_out[steps]).sum() / batch.target_tokens
-        loss.backward()
-        total += loss.detach()
-        state = tuple([s.detach() for s in state])
-    # one walk back through the encoder, with everything that arrived at its outputs
-    pairs = [
-        (x, leaf.grad)
-        for x, leaf in zip(memory.tensors(), leaves.tensors())
-        if leaf.grad is not None
-    ]
-    mg.autograd.backward([x for x, _ in pairs], [g for _, g in pairs])
-    return float(total)
+        target = mg.as_tensor(batch.target_in, device=self.device)
+        return self.decoder(target, memory.start, memory).logits

@@ -13,7 +13,9 @@ from minigrad import nn
 from minigrad.nn import functional as F
 from minigrad.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from minigrad.testing import check_padding
-from models.seq2seq import Seq2Seq, token_losses
+from models.objective import token_losses
+from models.options import ATTENTIONS, ModelOptions
+from models.seq2seq import Seq2Seq
 
 V, E, H, C = 11, 4, 5, 3
 LENGTHS = [5, 2, 7, 3]
@@ -669,7 +671,8 @@ def test_on_another_device():
 
 def translator(attention):
     mg.manual_seed(0)
-    return Seq2Seq(23, 19, 6, 8, layers=2, dropout=0.3, attention=attention).double()
+    sizes = {"embedding_size": 6, "hidden_size": 8, "layers": 2, "dropout": 0.3}
+    return Seq2Seq(23, 19, ModelOptions(attention=attention, **sizes)).double()
 
 
 def pairs(n=5):
@@ -683,27 +686,27 @@ def translation_loss(logits, batch):
     return token_losses(logits, mg.tensor(batch.target_out)).sum() / batch.target_tokens
 
 
-@pytest.mark.parametrize("attention", [True, False])
+@pytest.mark.parametrize("attention", ATTENTIONS)
 def test_the_translator_reads_no_padding(attention):
     assert check_padding(translator(attention), pairs(), loss=translation_loss, pad=PAD)
 
 
 def test_the_translator_without_its_lengths_is_found():
-    seq2seq = translator(False)
+    seq2seq = translator("none")
     run = seq2seq.encoder.forward
-    seq2seq.encoder.forward = lambda source, lengths: run(source, None)
-    with pytest.raises(AssertionError, match=r"is 'encoder.lstm' \(LSTM\), in what it returns"):
+    seq2seq.encoder.forward = lambda source, lengths, truncate: run(source, None)
+    with pytest.raises(AssertionError, match=r"is 'encoder.rnn' \(LSTM\), in what it returns"):
         check_padding(seq2seq, pairs(), loss=translation_loss, pad=PAD)
 
 
 def test_the_translator_without_its_mask_is_found():
-    seq2seq = translator(True)
-    run = seq2seq.decoder.attention.forward
-    seq2seq.decoder.attention.forward = lambda q, k, padding: run(q, k, padding & False)
-    with pytest.raises(AssertionError, match="'decoder.attention.combine' .* 'decoder.attention'"):
+    seq2seq = translator("dot")
+    prepare = seq2seq.decoder.attention.annotations
+    seq2seq.decoder.attention.annotations = lambda ys, padding: prepare(ys, padding & False)
+    with pytest.raises(AssertionError, match="'decoder.attention'"):
         check_padding(seq2seq, pairs(), loss=translation_loss, pad=PAD)
 
 
 def test_the_translator_in_float32():
-    seq2seq = translator(True).float()
+    seq2seq = translator("dot").float()
     assert check_padding(seq2seq, pairs(), loss=translation_loss, pad=PAD)

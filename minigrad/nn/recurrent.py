@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,13 @@ from .utils.rnn import PackedSequence, pack_like, pad_packed_sequence
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "RNN_SOFTSIGN": 1, "GRU": 3, "LSTM": 4}
 
 
+class Masks(NamedTuple):
+    """The factors of dropout that is the same at every step, 0 or 1 / (1 - p); None without it."""
+
+    states: list[Tensor | None]  # of each layer and direction, (B, size)
+    between: list[Tensor | None]  # before each layer but the first, (B, directions * size)
+
+
 class RNNBase(Module):
     """What RNN, GRU and LSTM have in common: a stack of layers, each in one or two directions.
 
@@ -38,6 +45,8 @@ class RNNBase(Module):
     - `truncate`, a number of steps: no gradient flows through the state from one window of so many
       steps of a sentence to the window before it (truncated backpropagation through time, Williams
       & Peng 1990); the values stay as they are
+    - `masks`, what `draw_masks(B)` gave: a sequence that comes in several calls, as a decoder's
+      steps do, sees the same variational dropout in all of them
 
     Beside PyTorch's, and by name only, there are these options; all act in training only, but for
     zoneout, which in evaluation takes the mean of what it draws in training:
@@ -169,14 +178,20 @@ class RNNBase(Module):
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
     def forward(
-        self, input: Any, hx: Any = None, *, lengths: Any = None, truncate: int | None = None
+        self,
+        input: Any,
+        hx: Any = None,
+        *,
+        lengths: Any = None,
+        truncate: int | None = None,
+        masks: Masks | None = None,
     ) -> tuple:
         whole = isinstance(truncate, numbers.Integral) and not isinstance(truncate, bool)
         if truncate is not None and not (whole and truncate >= 1):
             raise ValueError(
                 f"truncate is {truncate!r}, expected a whole number of steps from 1 on, or None"
             )
-        time = {"lengths": lengths, "truncate": truncate}
+        time = {"lengths": lengths, "truncate": truncate, "masks": masks}
         if isinstance(input, PackedSequence):
             if lengths is not None:
                 raise ValueError("a PackedSequence has its lengths with it: pass no lengths=")
@@ -201,7 +216,14 @@ class RNNBase(Module):
         y, state = self.run(x, self.first_state(x, hx), **time)
         return (ops.transpose(y, 0, 1) if self.batch_first else y), state
 
-    def run(self, x: Tensor, state: list[Tensor], lengths: Any, truncate: int | None) -> tuple:
+    def run(
+        self,
+        x: Tensor,
+        state: list[Tensor],
+        lengths: Any,
+        truncate: int | None,
+        masks: Masks | None,
+    ) -> tuple:
         """All layers over x (T, B, input_size)."""
         if not len(x):
             raise RuntimeError(f"{type(self).__name__}: a sequence of length 0")
@@ -209,10 +231,11 @@ class RNNBase(Module):
         if truncate is not None and active is None:
             active = np.ones(x.shape[:2], bool)
         state = list(zip(*[ops.unbind(part) for part in state]))  # of each layer and direction
+        masks = self.draw_masks(x.shape[1]) if masks is None else masks
         last = []
         for layer in range(self.num_layers):
             if layer:
-                x = self.between(x)
+                x = self.between(x, masks.between[layer - 1])
             outputs = []
             for direction in range(self.directions):
                 n = len(last)
@@ -222,25 +245,33 @@ class RNNBase(Module):
                     nothing = wrap(backend_of(x.array).xp.zeros(shape, x.array.dtype))
                     weights[2:2] = nothing, nothing
                 time = {"active": active, "reverse": direction == 1, "truncate": truncate}
-                y, *parts = self.sequence(x, state[n], weights, **time, **self.noise(x))
+                noise = self.noise(x, masks.states[n])
+                y, *parts = self.sequence(x, state[n], weights, **time, **noise)
                 outputs.append(y)
                 last.append(parts)
             x = outputs[0] if len(outputs) == 1 else ops.cat(outputs, 2)
         last = tuple([ops.stack(parts) for parts in zip(*last)])
         return x, last if self.mode == "LSTM" else last[0]
 
-    def between(self, x: Tensor) -> Tensor:
-        """The dropout between two layers."""
-        if not self.variational:
-            return F.dropout(x, self.dropout, self.training, generator=self.generator)
-        return x * self.factors(x, self.dropout) if self.training else x
+    def draw_masks(self, B: int) -> Masks:
+        """The variational dropout of B sentences, for calls with `masks=`."""
+        n, size = self.num_layers, self.proj_size or self.hidden_size
+        state = self.recurrent_dropout if self.training else 0.0
+        between = self.dropout if self.training and self.variational else 0.0
+        return Masks(
+            [self.factors(state, B, size) for _ in range(n * self.directions)],
+            [self.factors(between, B, self.directions * size) for _ in range(n - 1)],
+        )
 
-    def noise(self, x: Tensor) -> dict[str, Any]:
-        """What is drawn for the state of one layer in one direction, as the kernels take it."""
-        options: dict[str, Any] = {}
-        if self.recurrent_dropout and self.training:
-            size = self.proj_size or self.hidden_size
-            options["dropped"] = self.factors(x, self.recurrent_dropout, size).array
+    def between(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """The dropout between two layers."""
+        if self.variational:
+            return x if mask is None else x * mask
+        return F.dropout(x, self.dropout, self.training, generator=self.generator)
+
+    def noise(self, x: Tensor, mask: Tensor | None) -> dict[str, Any]:
+        """What happens to the state of one layer in one direction, as the kernels take it."""
+        options: dict[str, Any] = {} if mask is None else {"dropped": mask.array}
         if self.zoneout:
             cell, hidden = self.zoneout if isinstance(self.zoneout, tuple) else [self.zoneout] * 2
             shares = [(hidden, self.proj_size or self.hidden_size)]
@@ -256,10 +287,12 @@ class RNNBase(Module):
             )
         return options
 
-    def factors(self, x: Tensor, p: float, size: int | None = None) -> Tensor:
-        """0 with probability p, else 1 / (1 - p), the same at every step: (B, size)."""
-        kept = self.drawn(x.shape[1], size or x.shape[2]) >= p
-        return kept.to(dtype=x.dtype) * (1 / (1 - p) if p < 1 else 0.0)
+    def factors(self, p: float, B: int, size: int) -> Tensor | None:
+        if not p:
+            return None
+        kept = self.drawn(B, size) >= p
+        dtype = getattr(self, self._all_weights[0][0]).dtype
+        return kept.to(dtype=dtype) * (1 / (1 - p) if p < 1 else 0.0)
 
     def drawn(self, *shape: int) -> Tensor:
         device = getattr(self, self._all_weights[0][0]).device
