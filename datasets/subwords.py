@@ -15,8 +15,9 @@ from typing import Any
 from .text import SPECIALS
 
 ESCAPE = "\U0010fff0"  # stands before a private character that is one of the text's own
-# the mark of a space, of unknown characters, of the ends of sentences, of lines and of strings
-RESERVED = dict(zip("▁▅\t\n\r\0", map(chr, range(0x10FFF1, 0x10FFF7))))
+# its marks of a space, of unknown characters and of the end of a sentence, once a tab; what ends
+# lines; what ends strings
+RESERVED = dict(zip("▁▅\x1f\t\n\r\0", map(chr, range(0x10FFF1, 0x10FFF8))))
 _OWN = {private: ESCAPE + private for private in (ESCAPE, *RESERVED.values())}
 _ESCAPES = str.maketrans(RESERVED | _OWN)
 _ORIGINALS = {private: character for character, private in RESERVED.items()}

@@ -57,11 +57,11 @@ AWKWARD = [
     "▁ a▁b ▁▁ ▅",
     "\\￭ \\j \\",
     "_a_b_",
-    "a\tb\u2028c\nd\re\0f",
+    "a\tb\u2028c\nd\re\0f\x1fg",
     "l’ami d'",
     "'quoted' dogs' tails",
     "<s> </s> <pad> <unk> < pad> <▁s>",
-    "\U0010fff0\U0010fff1 \U0010fff6",
+    "\U0010fff0\U0010fff1 \U0010fff7 \U0010fff8",
     "กำลัง\u200bกิน",
     "\ufeff\u3000x\u3000",
 ]
@@ -76,6 +76,18 @@ def test_awkward_text_comes_back(text):
         ids = tokenizer.encode(text)
         assert tokenizer.decode(ids) == text.strip(" "), kind
         assert min(ids) > EOS, kind  # all is known, and a symbol that is written is text
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_every_character_of_the_basic_plane_comes_back(kind):
+    """Which characters a trainer keeps to itself changes from release to release."""
+    characters = [chr(n) for n in (*range(0xD800), *range(0xE000, 0x10000)) if n != ord(" ")]
+    lines = ["".join(characters[n : n + 64]) for n in range(0, len(characters), 64)]
+    tokenizer = build_tokenizer(kind, [*lines, *characters[:256]], 70_000)
+    assert [
+        n for n, line in enumerate(lines) if tokenizer.decode(tokenizer.encode(line)) != line
+    ] == []
+    assert UNK not in {n for line in lines for n in tokenizer.encode(line)}
 
 
 @given(SOUP)
