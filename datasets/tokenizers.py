@@ -201,7 +201,7 @@ class Subwords(Tokenizer):
 
     @classmethod
     def _of_content(cls, content: dict[str, Any], lowercase: bool) -> Subwords:
-        return cls(base64.b64decode(content["model"], validate=True), lowercase)
+        return cls(base64.b64decode(content["model"]), lowercase)
 
 
 class BytePairs(Subwords):

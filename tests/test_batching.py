@@ -84,7 +84,7 @@ def test_a_budget_is_used():
 
 def test_sentences_beyond_the_budget_are_batches_of_their_own():
     made = [([5] * n, [6] * n) for n in (3, 200, 4, 300, 5)]
-    batches = epoch_batches(made, np.random.default_rng(0), tokens=60)
+    batches = epoch_batches(made, np.random.default_rng(0), tokens=3 * 6)  # </s> included
     assert sorted(map(sorted, batches.groups)) == [[0, 2, 4], [1], [3]]
 
 

@@ -27,6 +27,7 @@ TOKENS = [
     ("", []),
     ("中文，好吗？", ["中", "文", "，", "好", "吗", "？"]),
     ("三只猫 （3）。", ["三", "只", "猫", " ", "（", "3", "）", "。"]),
+    ("㐂𠮷", ["㐂", "𠮷"]),  # rare ones, beyond the main blocks
     ("我用GPU。", ["我", "用", "GPU", "。"]),
     ("我用 GPU 。", ["我", "用", " ￭", "GPU", "￭ ", "。"]),
     ("ねこが コーヒー", ["ね", "こ", "が", " ", "コ", "ー", "ヒ", "ー"]),
@@ -164,6 +165,8 @@ def test_subwords_limits(kind):
     # no room for all characters: t, a and h are the most frequent ones
     few = build_tokenizer(kind, texts, 8)
     assert len(few) == 8 and set(few.tokens[4:]) == {"▁", "t", "a", "h"}
+    long = build_tokenizer(kind, ["the cat", "a longer line, " * 1000])
+    assert UNK not in long.encode("longer line")
     often = build_tokenizer(kind, texts, min_count=4)
     unknown = {c for c in "thecasonm" if UNK in often.encode(c)}
     assert unknown == {c for c, n in Counter("".join(texts)).items() if n < 4} == {"n", "o", "m"}
