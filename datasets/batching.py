@@ -86,10 +86,12 @@ class Batches(Sequence[Batch]):
         return len(self.groups)
 
     @overload
-    def __getitem__(self, index: int) -> Batch: ...
+    def __getitem__(self, index: int) -> Batch:
+        """A batch, made now."""
 
     @overload
-    def __getitem__(self, index: slice) -> Batches: ...
+    def __getitem__(self, index: slice) -> Batches:
+        """Some of the batches, none of them made."""
 
     def __getitem__(self, index: int | slice) -> Batch | Batches:
         if isinstance(index, slice):
@@ -119,9 +121,9 @@ def epoch_batches(
         raise ValueError(f"size={size}, tokens={tokens}: expected one of them, at least 1")
     state = rng.bit_generator.state
     widths = [max(map(len, example)) + 1 for example in examples]
-    together = size or len(examples)  # sentences in a batch, about
-    if tokens is not None:
-        together = min(together, max(1, tokens * len(widths) // max(1, sum(widths))))
+    together = size or len(examples) or 1  # sentences in a batch, about
+    if tokens is not None and examples:
+        together = min(together, max(1, tokens * len(widths) // sum(widths)))
     order = rng.permutation(len(examples)).tolist()
     groups: list[list[int]] = []
     for start in range(0, len(order), together * pool):

@@ -1,7 +1,7 @@
-"""Subwords of sentencepiece (Kudo and Richardson, 2018): what it needs to know, and to be kept from.
+"""Subwords of sentencepiece (Kudo and Richardson, 2018): what it is told, and what kept from it.
 
-sentencepiece writes spaces as ▁ and keeps a few characters to itself, so that a text that holds
-them would come back changed or not be learned from; `escape` puts private characters in their place.
+sentencepiece writes spaces as ▁ and keeps a few characters to itself: a text that holds them would
+come back changed, or not be learned from. `escape` puts private characters in their place.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from typing import Any
 from .text import SPECIALS
 
 ESCAPE = "\U0010fff0"  # stands before a private character that is one of the text's own
-# the mark of a space, of unknown characters, of the ends of sentences, of lines and of strings
-RESERVED = dict(zip("▁▅\t\n\r\0", map(chr, range(0x10FFF1, 0x10FFF7))))
+# its marks of a space, of unknown characters and of the end of a sentence, once a tab; what ends
+# lines; what ends strings
+RESERVED = dict(zip("▁▅\x1f\t\n\r\0", map(chr, range(0x10FFF1, 0x10FFF8))))
 _OWN = {private: ESCAPE + private for private in (ESCAPE, *RESERVED.values())}
 _ESCAPES = str.maketrans(RESERVED | _OWN)
 _ORIGINALS = {private: character for character, private in RESERVED.items()}
 _ESCAPED = re.compile(rf"{ESCAPE}(.)|[{''.join(RESERVED.values())}]", re.DOTALL)
 
 DEFAULT_SIZE = 8000
-# With a space inside, which pieces have at their beginning only: no text can spell a symbol.
+# with a space inside, which pieces have at their beginning only: none that is learned is a symbol
 SYMBOLS = [f"{symbol[0]}▁{symbol[1:]}" for symbol in SPECIALS]
 
 
 def escape(text: str) -> str:
-    """The text with a space before it, as before every other word, in characters that
-    sentencepiece leaves alone.
+    """The text in characters that sentencepiece leaves alone, and a space before it: its first word
+    is then spelt like all others. Nothing for nothing.
     """
-    return " " + text.translate(_ESCAPES)
+    return f" {text.translate(_ESCAPES)}" if text else ""
 
 
 def unescape(text: str) -> str:
@@ -48,10 +49,10 @@ def train(texts: Iterable[str], kind: str, size: int | None = None, min_count: i
     without any text.
     """
     size = DEFAULT_SIZE if size is None else size
-    if size < len(SPECIALS) + 2:
+    if size < (least := len(SPECIALS) + 2):
         raise ValueError(
-            f"a vocabulary of {size} subwords has no room beside the {len(SPECIALS)} special "
-            "symbols and the space: ask for more"
+            f"a vocabulary of {size} subwords has no room for the special symbols, the space and "
+            f"one character: ask for {least} or more"
         )
     sentences = [escape(text) for text in texts if text]
     counts = Counter(character for sentence in sentences for character in sentence)
@@ -59,7 +60,10 @@ def train(texts: Iterable[str], kind: str, size: int | None = None, min_count: i
     order = sorted(counts, key=lambda character: (-counts[character], character))
     kept = [c for c in order if counts[c] >= min_count][: size - len(SPECIALS) - 1]
     if not kept:
-        raise ValueError(f"no character of {len(sentences)} texts is seen {min_count} times")
+        raise ValueError(
+            f"there is nothing to learn subwords from: no character of {len(sentences)} texts that "
+            f"are not empty is seen {min_count} times"
+        )
     if left_out := order[len(kept) :]:
         parts = re.compile(f"[{re.escape(''.join(left_out))}]+")
         sentences = [part for sentence in sentences for part in parts.split(sentence) if part]

@@ -43,8 +43,12 @@ class Tokenizer(ABC):
         """Learned from texts. Raises ValueError for a `max_size` without room for anything."""
 
     @abstractmethod
-    def _split(self, text: str) -> tuple[list[int], list[str]]:
-        """Numbers and pieces of a normalized text."""
+    def _encode(self, text: str) -> list[int]:
+        """`encode` for a normalized text."""
+
+    @abstractmethod
+    def _pieces(self, text: str) -> list[str]:
+        """`pieces` for a normalized text."""
 
     @abstractmethod
     def decode_pieces(self, pieces: Iterable[str]) -> str:
@@ -73,11 +77,11 @@ class Tokenizer(ABC):
 
     def encode(self, text: str) -> list[int]:
         """Token numbers, without begin and end of sentence."""
-        return self._split(_normalized(text, self.lowercase))[0]
+        return self._encode(_normalized(text, self.lowercase))
 
     def pieces(self, text: str) -> list[str]:
         """What each number of `encode` stands for; an unknown one for what the text has there."""
-        return self._split(_normalized(text, self.lowercase))[1]
+        return self._pieces(_normalized(text, self.lowercase))
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token numbers, up to the end of sentence if there is one; an unknown one
@@ -123,16 +127,18 @@ class Vocabulary(Tokenizer):
         At most `max_size` beside the special symbols; none seen less than `min_count` times.
         """
         if max_size is not None and max_size < 1:
-            raise ValueError(f"a vocabulary of {max_size} types: ask for at least one")
+            raise ValueError(f"a vocabulary of {max_size} types holds nothing: ask for 1 or more")
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(cls.split(_normalized(text, lowercase)))
         order = sorted(counts, key=lambda token: (-counts[token], token))
         return cls([token for token in order if counts[token] >= min_count][:max_size], lowercase)
 
-    def _split(self, text: str) -> tuple[list[int], list[str]]:
-        pieces = self.split(text)
-        return [self.ids.get(piece, UNK) for piece in pieces], pieces
+    def _encode(self, text: str) -> list[int]:
+        return [self.ids.get(piece, UNK) for piece in self.split(text)]
+
+    def _pieces(self, text: str) -> list[str]:
+        return self.split(text)
 
     def decode_pieces(self, pieces: Iterable[str]) -> str:
         return self.join(pieces)
@@ -181,11 +187,11 @@ class Subwords(Tokenizer):
         normalized = (_normalized(text, lowercase) for text in texts)
         return cls(subwords.train(normalized, cls.kind, max_size, min_count), lowercase)
 
-    def _split(self, text: str) -> tuple[list[int], list[str]]:
-        if not text:
-            return [], []
-        escaped = subwords.escape(text)
-        return tuple(self.processor.encode(escaped, out_type=kind) for kind in (int, str))
+    def _encode(self, text: str) -> list[int]:
+        return self.processor.encode(subwords.escape(text), out_type=int)
+
+    def _pieces(self, text: str) -> list[str]:
+        return self.processor.encode(subwords.escape(text), out_type=str)
 
     def decode_pieces(self, pieces: Iterable[str]) -> str:
         return subwords.unescape("".join(pieces))
@@ -195,11 +201,11 @@ class Subwords(Tokenizer):
 
     @classmethod
     def _of_content(cls, content: dict[str, Any], lowercase: bool) -> Subwords:
-        return cls(base64.b64decode(content["model"], validate=True), lowercase)
+        return cls(base64.b64decode(content["model"]), lowercase)
 
 
 class BytePairs(Subwords):
-    """The most frequent pair becomes a piece, again and again (Sennrich, Haddow and Birch, 2016)."""
+    """The most frequent pair becomes a piece, again and again (Sennrich et al., 2016)."""
 
     kind = "bpe"
 
@@ -239,8 +245,8 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
         number, kind, digest = (content[name] for name in ("format", "kind", "sha256"))
         known = {name: value for name, value in content.items() if name != "sha256"}
         lowercase = content["lowercase"]
-        if isinstance(number, int) and number > FORMAT:
-            raise ValueError(f"it has format {number}, this program reads up to {FORMAT}")
+        if number != FORMAT:
+            raise ValueError(f"it has format {number!r}, this program reads {FORMAT}")
         if kind not in KINDS or not isinstance(lowercase, bool):
             raise ValueError(f"kind {kind!r}, lowercase {lowercase!r}")
         if digest != _digest(known):
@@ -249,7 +255,7 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         what = f"has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise ValueError(
-            f"{where} holds no whole tokenizer ({what}): restore the file from a copy, or train again"
+            f"{where} holds no whole tokenizer ({what}): restore it from a copy, or train again"
         ) from error
 
 
