@@ -86,8 +86,8 @@ def experiments() -> Iterator[Experiment]:
 
 
 def book(source: Path, folder: Path) -> None:
-    """date.txt.gz of the book, as TSV files without its fixed width. Questions of the test that were
-    trained on are left out; the last of the training pairs are for validation.
+    """date.txt.gz of the book, as TSV files without its fixed width. Questions of the test that
+    were trained on are left out; the last of the training pairs are for validation.
     """
     lines = gzip.decompress((source / "book" / "date.txt.gz").read_bytes()).decode().splitlines()
     pairs = [tuple(part.strip() for part in line.split("_")) for line in lines]
@@ -134,8 +134,8 @@ def page(figures: dict) -> str:
     lines = [
         "# Published results, trained again",
         "",
-        "Written by `python benchmarks/results.py`. Models are chosen by validation alone; the test",
-        "set is looked at once. `{data}` is where the script puts third-party corpora.",
+        "Written by `python benchmarks/results.py`. Models are chosen by validation; a test set is",
+        "looked at once. `{data}` is where the script puts third-party corpora.",
         "",
         "| experiment | seeds | result | published | CPU time of one run |",
         "|---|---|---|---|---|",
