@@ -13,8 +13,9 @@ A sentence of English has one Chinese sentence here, so what English leaves open
   这些男孩. "My cats" are 我的猫, as is "my cat".
 - "a" is 一 with the measure word, "some" 一些; before the verb 有一只猫, 有些孩子. After a
   negation nothing is left of either: 他不吃苹果. A mass noun is measured as it is served: 那杯水.
-- Of an action the simple past is 了, the present perfect 已经...了, the progressive 正在 (在 after
-  今天), "is going to" 会, "never" with a past 从来没有...过. "Is falling, arriving" is 就要...了.
+- Of an action the simple past is 了, the present perfect 已经...了 (to have seen 看见过), the
+  progressive 正在 (在 after 今天), "is going to" 会, "never" with a past 从来没有...过. "Is falling,
+  arriving" is 就要...了.
 - The simple present of an action is the bare verb. The past of a state is not marked: only the
   time word tells.
 - Where and when something was done is 是...的. All questions keep the order of the statement.
@@ -76,7 +77,9 @@ def _draws(split: str, seed: int) -> Iterator[Pair | None]:
             yield None
             continue
         source, sentence = drawn
-        if relative and not isinstance(sentence.subject.modifier, (SubjectRelative, ObjectRelative)):
+        if relative and not isinstance(
+            sentence.subject.modifier, (SubjectRelative, ObjectRelative)
+        ):
             yield None
         else:
             yield Pair(source, write_chinese(sentence))

@@ -60,7 +60,8 @@ river       河      条
 
 # English | of what | before the noun | said of it. The first row that fits a noun is taken: by
 # the noun itself, or by its tags; "-" fits all. An adjective without 的 touches its noun. What is
-# said has 很 where 不 or a question would replace it, or is 是...的, or a verb.
+# said has 很 where 不 or a question would replace it, or is 是...的, or a verb; after a slash stands
+# what is asked with 吗 where it differs.
 ADJECTIVE_TABLE = """
 little      | sister brother                   | 年幼的 | 很小
 little      | adult                            | 矮小的 | 很矮小
@@ -74,7 +75,7 @@ beautiful   | story                            | 优美的 | 很优美
 beautiful   | text                             | 精美的 | 很精美
 beautiful   | -                                | 漂亮的 | 很漂亮
 old         | mouse                            | 年老的 | 很老
-old         | flower                           | 枯萎的 | 是枯萎的
+old         | flower                           | 开过了的 | 是开过了的
 old         | story                            | 古老的 | 很古老
 old         | building goal                    | 老     | 很旧
 old         | adult animal                     | 老     | 很老
@@ -82,7 +83,6 @@ old         | -                                | 旧     | 很旧
 new         | -                                | 新     |
 young       | child                            | 年幼的 | 很小
 young       | -                                | 年轻的 | 很年轻
-good        | letter                           | 好     | 写得很好
 good        | drink soup                       | 好喝的 | 很好喝
 good        | food                             | 好吃的 | 很好吃
 good        | -                                | 好     | 很好
@@ -103,9 +103,8 @@ cold        | drink                            | 冷     | 很凉
 cold        | food                             | 凉     | 很凉
 cold        | -                                | 寒冷的 | 很冷
 empty       | -                                | 空     | 是空的
-open        | container                        | 打开的 | 是打开的
 open        | -                                | 开着的 | 是开着的
-full        | -                                |        | 很饱
+full        | -                                |        | 很饱/吃饱了
 hungry      | -                                |        | 很饿
 thirsty     | -                                |        | 很渴
 """
@@ -184,17 +183,15 @@ TIMES = {
 
 
 def _rows(table: str, separator: str | None = None) -> list[list[str]]:
-    return [
-        [cell.strip() for cell in line.split(separator)] for line in table.strip().split("\n")
-    ]
+    return [[cell.strip() for cell in line.split(separator)] for line in table.strip().split("\n")]
 
 
 NOUNS = {english: (chinese, measure) for english, chinese, measure in _rows(NOUN_TABLE)}
 COMPOUNDS = {(adjective, noun): word for adjective, noun, word in _rows(COMPOUND_TABLE)}
-PREPOSITIONS = {english: (before, after) for english, before, after in _rows(PREPOSITION_TABLE, "|")}
-MODALS = {
-    english: dict(zip(("", "not", "never"), forms)) for english, *forms in _rows(MODAL_TABLE)
+PREPOSITIONS = {
+    english: (before, after) for english, before, after in _rows(PREPOSITION_TABLE, "|")
 }
+MODALS = {english: dict(zip(("", "not", "never"), forms)) for english, *forms in _rows(MODAL_TABLE)}
 _ADJECTIVES = [(word, of.split(), before, said) for word, of, before, said in
                _rows(ADJECTIVE_TABLE, "|")]  # fmt: skip
 _VERBS = [(word, chinese, of.split()) for word, chinese, of in _rows(VERB_TABLE, "|")]

@@ -51,7 +51,7 @@ from .lexicon import (
     verb_word,
 )
 
-GOING = frozenset(("go", "leave"))  # "is not going" is a plan: 不去
+GOING = frozenset(("go", "leave"))  # "is not going", "is going today" are plans: 不去, 今天去
 SUDDEN = frozenset(("arrive", "fall"))  # no 正在: what is about to happen is 就要...了
 TAKES_A_PLACE = frozenset("eat drink read write see buy sell make sleep play fall arrive".split())
 AT_WORK = frozenset(("in", "near", "behind", "in front of", "at"))  # where one does something
@@ -78,8 +78,10 @@ def _sentence(sentence: Sentence) -> str:
             return nominal(subject) + Clause(subject, predicate, word=word).write()
         case ObjectQuestion(word=word, asked=asked, subject=subject, predicate=predicate):
             measure = NOUNS[asked.noun.english[0]][1]
-            count = "多少" + measure if word == "how many" else "哪" + (
-                "些" if asked.plural else measure
+            count = (
+                "多少" + measure
+                if word == "how many"
+                else "哪" + ("些" if asked.plural else measure)
             )
             clause = Clause(
                 subject, predicate, asked=count + described(asked), object=asked,
@@ -148,7 +150,9 @@ def belongs(modifier: Prepositional) -> bool:
 
 
 def possessor(phrase: NounPhrase) -> str:
-    """我的狗, but 我弟弟; the 的 also falls where the adjective brings one: 我聪明的狗."""
+    """我的狗, but 我弟弟. The 的 also falls before an adjective of degree that brings one: 我聪明的狗,
+    but 我的开着的窗户, for 我开着的窗户 would be the window I have open.
+    """
     if isinstance(phrase.modifier, Owner):
         return nominal(phrase.modifier.nominal) + "的"
     if isinstance(phrase.modifier, Prepositional) and belongs(phrase.modifier):
@@ -157,7 +161,9 @@ def possessor(phrase: NounPhrase) -> str:
     if word not in POSSESSIVES:
         return ""
     kin = "kin" in phrase.noun.tags and not phrase.plural and word not in ("our", "their")
-    if kin or described(phrase).find("的") > 0:
+    kinds = kinds_of(phrase)
+    forms = (adjective_forms(adjective, kinds) for adjective in phrase.adjectives)
+    if kin or any(before.endswith("的") and "很" in said for before, said in forms):
         return POSSESSIVES[word]
     return POSSESSIVES[word] + "的"
 
@@ -232,12 +238,12 @@ def attached(predicate: Predicate, word: str) -> Predicate:
     if isinstance(modifier, Prepositional):
         if predicate.verb.base in TAKES_A_PLACE and not predicate.places and word != "where":
             if at_work(modifier):
-                return replace(
-                    predicate, object=replace(object, modifier=None), places=(modifier,)
-                )
+                return replace(predicate, object=replace(object, modifier=None), places=(modifier,))
     elif isinstance(modifier, (SubjectRelative, ObjectRelative)):
         inner = modifier.predicate
-        doer = kinds_of(modifier.head if isinstance(modifier, SubjectRelative) else modifier.subject)
+        doer = kinds_of(
+            modifier.head if isinstance(modifier, SubjectRelative) else modifier.subject
+        )
         if (
             predicate.verb.base in TAKES_A_PLACE and predicate.places and not inner.places
             and inner.verb.base in TAKES_A_PLACE and doer & {"person", "animal"}
@@ -309,18 +315,21 @@ class Clause:
 
     def quality(self, adjective: Adjective) -> str:
         _, said = adjective_forms(adjective, kinds_of(self.subject))
+        said, _, asked = said.partition("/")
         how = self.how()
+        if asked and self.ending and not how:
+            return asked
         if said == "病了":
             if not how:
                 return "生病" if self.relative else said
             return how.replace("不", "没有") + "生病" if how in ("不", "一定不") else how + "生病"
-        before, very, quality = said.partition("很")
+        _, very, quality = said.partition("很")
         if not very:  # 是...的
             return said.removeprefix("是") if self.relative and not how else how + said
         plain = not how and (self.ending or (self.relative and len(quality) > 1))
         if self.predicate.negation or plain:
             very = ""
-        return before + how + very + quality
+        return how + very + quality
 
     def state(self) -> str:
         """有, 想要, 喜欢"""
@@ -339,63 +348,73 @@ class Clause:
             return ""
         return nominal(self.predicate.object, after_verb, bare)
 
-    def manner(self) -> tuple[str, str]:
-        """What goes before the verb, and its aspect: 了, 过, 的 of 是...的, or none."""
+    def manner(self) -> tuple[str, str, str]:
+        """What goes before the verb, after it (了, 过) and at the end (了, or the 的 of 是...的)."""
         predicate, tense = self.predicate, self.predicate.tense
         verb, negation = predicate.verb.base, predicate.negation
         if predicate.modal is not None:
-            return MODALS[predicate.modal.base][negation], ""
+            return MODALS[predicate.modal.base][negation], "", ""
         if tense == FUTURE:
-            return "不会" if negation else "会", ""
+            return "不会" if negation else "会", "", ""
         if tense in (PAST, PERFECT):
+            if negation == "never":
+                return "从来没有", "过", ""
             if negation:
-                if negation == "never":
-                    return "从来没有", "过"
-                return "没有" if tense == PAST else "还没有", ""
+                return "没有" if tense == PAST else "还没有", "", ""
             if self.word == "when" or (self.word == "where" and verb not in ("go", "put")):
-                return "是", "的"
-            return "" if tense == PAST else "已经", "了"
+                return "是", "", "的"
+            if verb == "see" and tense == PERFECT:
+                return "", "过", ""
+            return "" if tense == PAST else "已经", "" if self.loses_aspect() else "了", ""
         if tense == PROGRESSIVE and self.word not in ("where", "when"):
             if verb in SUDDEN:
-                return ("不会", "") if negation else ("就要", "了。")
+                return ("不会", "", "") if negation else ("就要", "", "" if self.relative else "了")
             if negation:
-                return "不" if verb in GOING else "没有在", ""
-            return "在" if self.time == TIMES["today"] else "正在", ""
+                return "不" if verb in GOING else "没有在", "", ""
+            if self.time == TIMES["today"]:
+                return "" if verb in GOING else "在", "", ""
+            return "正在", "", ""
         if verb == "see" and negation == "not":
-            return "没有", ""
+            return "没有", "", ""
         often = "常常" if predicate.often else ""
-        return {"": "", "not": "不", "never": "从来不"}[negation] + often, ""
+        return {"": "", "not": "不", "never": "从来不"}[negation] + often, "", ""
+
+    def loses_aspect(self) -> bool:
+        """In a relative clause 了 stays before an object: 吃了鱼的猫, 去了市场的女孩. It goes at the
+        end, 离开的女孩; of the noun that follows, 男孩吃的鱼, but 已经吃了的鱼; and from 放在.
+        """
+        predicate = self.predicate
+        if not self.relative or predicate.verb.base == "go":
+            return False
+        if predicate.verb.base == "put" and (predicate.object is None or self.known()):
+            return True
+        fronted = predicate.object is None and bool(predicate.verb.objects)
+        return predicate.tense == PAST if fronted else predicate.object is None
 
     def action(self) -> str:
         predicate = self.predicate
-        before, aspect = self.manner()
-        final = ""
-        if aspect == "了。":  # of the clause, not of the verb
-            aspect, final = "", "" if self.relative else "了"
-        elif aspect == "的":
-            aspect, final = "", "的"
+        before, aspect, final = self.manner()
         done_to = kinds_of(self.object) if self.object else frozenset()
         word = verb_word(predicate.verb.base, kinds_of(self.subject) | done_to)
         if word == "看见":
             before, word = self.seeing(before, word, "person" in done_to)
-        if aspect == "了" and self.relative and self.loses_aspect():
-            aspect = ""
-        when = "什么时候" if self.word == "when" else ""
-        if when and before == "是":
-            before, when = "是什么时候", ""
-        indefinite = bool(predicate.negation) or final == "的"
+        bare = bool(predicate.negation) or final == "的"
         base = predicate.verb.base
         if base == "put":
-            rest = self.putting(word, aspect, indefinite)
+            rest = self.putting(word, aspect, bare)
         elif base == "give":
-            rest = self.giving(word, aspect, indefinite)
+            rest = self.giving(word, aspect, bare)
         elif base in ("go", "arrive"):
             rest = word + aspect + self.goal()
         else:
-            rest = self.surroundings() + with_aspect(word, aspect) + self.object_text(indefinite)
+            # 睡 has 觉 for its object, but 睡觉了 is said of having gone to sleep
+            done = "睡过觉" if word + aspect == "睡觉过" else word + aspect
+            rest = self.surroundings() + done + self.object_text(bare)
         if before.endswith("在") and rest.startswith("在"):
             rest = rest[1:]
-        return when + before + rest + final
+        if self.word == "when":
+            before = "是什么时候" if before == "是" else "什么时候" + before
+        return before + rest + final
 
     def seeing(self, before: str, word: str, person: bool) -> tuple[str, str]:
         """看见 is what happens; what one does is 见 or 看, what one cannot do 看不见."""
@@ -408,13 +427,6 @@ class Clause:
         if negation == "never" and predicate.tense == PRESENT:
             return "从来", "看不见"
         return before, word
-
-    def loses_aspect(self) -> bool:
-        """In a relative clause 了 stays only before an object: 吃了鱼的猫, but 离开的女孩."""
-        predicate = self.predicate
-        if predicate.object is None and predicate.verb.objects:
-            return predicate.tense == PAST or predicate.verb.base == "put"
-        return predicate.object is None and predicate.verb.base != "go"
 
     def surroundings(self) -> str:
         if self.word == "where":
@@ -433,31 +445,21 @@ class Clause:
         object = self.predicate.object
         return not isinstance(object, NounPhrase) or object.determiner not in (SOME, None)
 
-    def putting(self, word: str, aspect: str, indefinite: bool) -> str:
+    def putting(self, word: str, aspect: str, bare: bool) -> str:
         """把书放在桌子上, 往桌子上放一本书, 放在桌子上的书"""
-        if self.word == "where":
-            where = "在哪里"
-        else:
-            where = place(self.predicate.places[0])
+        where = "哪里" if self.word == "where" else place(self.predicate.places[0])[1:]
         if self.relative and self.predicate.object is None:
-            if self.predicate.tense == PROGRESSIVE and self.predicate.modal is None:
-                return "往" + where[1:] + word
-            return word + where
+            ongoing = self.predicate.tense == PROGRESSIVE and self.predicate.modal is None
+            return f"往{where}{word}" if ongoing else f"{word}在{where}"
         if self.known() or self.word == "where":
-            done = "了" if aspect == "了" and not self.relative else ""
-            return "把" + self.object_text(after_verb=False) + word + where[:1] + done + where[1:]
-        return "往" + where[1:] + word + aspect + self.object_text(indefinite)
+            if aspect == "过":  # 把 and 过 do not go together
+                aspect = ""
+            return f"把{self.object_text(after_verb=False)}{word}在{aspect}{where}"
+        return f"往{where}{word}{aspect}{self.object_text(bare)}"
 
-    def giving(self, word: str, aspect: str, indefinite: bool) -> str:
+    def giving(self, word: str, aspect: str, bare: bool) -> str:
         """把书给保罗, 给保罗一本书"""
         receiver = nominal(self.predicate.places[0].nominal)
         if self.known():
             return "把" + self.object_text(after_verb=False) + word + aspect + receiver
-        return word + aspect + receiver + self.object_text(indefinite)
-
-
-def with_aspect(word: str, aspect: str) -> str:
-    """睡过觉: the verb 睡 has 觉 for its object. 睡觉了 is said of having gone to sleep."""
-    if word == "睡觉" and aspect == "过":
-        return "睡过觉"
-    return word + aspect
+        return word + aspect + receiver + self.object_text(bare)
