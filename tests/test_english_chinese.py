@@ -161,6 +161,10 @@ SENTENCES = [
     # questions
     (Question("", np("the boy"), does("eat", PAST, object=np("a cake"))),
      "Did the boy eat a cake?", "男孩吃了一个蛋糕吗？"),
+    (Question("", PAUL, does("see", object=np("the cat"))),
+     "Does Paul see the cat?", "保罗看得见那只猫吗？"),
+    (Question("", WE, does("see", PERFECT, object=np("this church"))),
+     "Have we seen this church?", "我们看见过这座教堂吗？"),
     (Question("where", np("the girl +"), does("go", PAST)), "Where did the girls go?", "女孩们去了哪里？"),
     (Question("where", YOU, does("buy", PAST, object=np("this hat"))),
      "Where did you buy this hat?", "你是在哪里买这顶帽子的？"),
@@ -360,7 +364,7 @@ CHARACTERS = set(
     "男女孩人子国王弟妹猫狗马鸟头鹰奶牛老鼠鹅苹果橙鸡蛋糕面包鱼汤水咖啡书信故事报纸门窗户盒袋钥匙帽汽车"
     "电脑花桌床房学校教堂旅馆站市场园森林河个位只匹块条碗杯本封份扇把顶辆台朵张座所家片"
     "年幼矮小大英俊漂亮美丽优精古旧新轻好喝吃看红白黑色聪明快乐高兴悲伤难过疲惫累生病友善昂贵冷凉寒空"
-    "开着饱饿渴妇很是写了又吃买卖打拿选做放给睡觉玩去到达离掉下来摔倒想要喜欢读见害怕有"
+    "开着饱饿渴妇很是写了得又吃买卖打拿选做放给睡觉玩去到达离掉下来摔倒想要喜欢读见害怕有"
     "在里附近后前上跟一起往能不必须可以永远从没正还已经就会定常我他她你们玛爱丝保罗安托万"
     "两三四五六七八九十二每天今现昨早上明谁什么哪多少时候为吗因所但和这那些的"
 )

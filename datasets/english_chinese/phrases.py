@@ -417,7 +417,7 @@ class Clause:
         return before + rest + final
 
     def seeing(self, before: str, word: str, person: bool) -> tuple[str, str]:
-        """看见 is what happens; what one does is 见 or 看, what one cannot do 看不见."""
+        """看见 is what happens; what one does is 见 or 看, what one can do 看得见, 看不见."""
         predicate = self.predicate
         modal, negation = predicate.modal, predicate.negation
         if modal is not None and modal.base != "can":
@@ -426,6 +426,8 @@ class Clause:
             return {"not": "", "never": "永远"}[negation], "看不见"
         if negation == "never" and predicate.tense == PRESENT:
             return "从来", "看不见"
+        if self.ending and predicate.tense == PRESENT and not (modal or before or self.time):
+            return "", "看得见"
         return before, word
 
     def surroundings(self) -> str:
