@@ -33,12 +33,13 @@ which one it is in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .grammar import Grammar
 from .lexicon import digest
-from .phrases import Statement, write_english, write_french
+from .phrases import Sentence, Statement, write_english, write_french
 
 SPLITS = ("train", "valid", "test", "agreement", "longer", "new_pairs")
 MAX_TRAIN_LENGTH = 14  # tokens of English, punctuation included
@@ -67,16 +68,30 @@ def english_french(split: str, count: int, seed: int = 0) -> list[Pair]:
     A greater `count` continues the same list. No English sentence stands in it twice.
     Raises ValueError for an unknown split, and when a split has no more sentences to give.
     """
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+    return take(SPLITS, split, count, seed, _draws)
+
+
+def take(
+    splits: Sequence[str],
+    split: str,
+    count: int,
+    seed: int,
+    draws: Callable[[str, int], Iterator[Any]],
+) -> list[Any]:
+    """`count` pairs from `draws(split, seed)`, each `source` once; a draw of None is a miss.
+
+    Raises ValueError for a split that is not one of `splits`, and when no more pairs come.
+    """
+    if split not in splits:
+        raise ValueError(f"unknown split {split!r}: expected one of {', '.join(splits)}")
     if count < 0:
         raise ValueError(f"count is {count}: expected the number of pairs wanted, 0 or more")
-    pairs: list[Pair] = []
+    pairs: list[Any] = []
     seen: set[str] = set()
-    draws = _draws(split, seed)
+    drawn = draws(split, seed)
     misses = 0
     while len(pairs) < count:
-        pair = next(draws)
+        pair = next(drawn)
         if pair is None or pair.source in seen:
             misses += 1
             if misses == MAX_MISSES:
@@ -91,15 +106,20 @@ def english_french(split: str, count: int, seed: int = 0) -> list[Pair]:
     return pairs
 
 
-def _draws(split: str, seed: int) -> Iterator[Pair | None]:
-    """Pairs of a split, repeats among them, and None for each draw that is not of the split."""
+def draw_sentences(
+    split: str, seed: int, modified: bool = False
+) -> Iterator[tuple[str, Sentence] | None]:
+    """Sentences of train, valid, test, longer or new_pairs with their English, repeats among
+    them, and None for each draw that is not of the split.
+
+    With `modified` only statements, with something after the subject's noun.
+    """
     grammar = Grammar(
         seed,
         tries=4 if split == "longer" else 1,
         unseen=split == "new_pairs",
-        modified=split == "agreement",
+        modified=modified,
     )
-    side = "test" if split == "agreement" else split
     while True:
         sentence = grammar.sentence()
         source = write_english(sentence)
@@ -109,15 +129,22 @@ def _draws(split: str, seed: int) -> Iterator[Pair | None]:
         elif split == "new_pairs":
             fits = grammar.has_new_pair and length <= MAX_TRAIN_LENGTH
         else:
-            fits = length <= MAX_TRAIN_LENGTH and _side(source) == side
-        if not fits:
+            fits = length <= MAX_TRAIN_LENGTH and _side(source) == split
+        yield (source, sentence) if fits else None
+
+
+def _draws(split: str, seed: int) -> Iterator[Pair | None]:
+    distant = split == "agreement"
+    for drawn in draw_sentences("test" if distant else split, seed, modified=distant):
+        if drawn is None:
             yield None
             continue
+        source, sentence = drawn
         agreement = isinstance(sentence, Statement) and sentence.agrees_at_a_distance()
-        if split == "agreement" and not agreement:
+        if distant and not agreement:
             yield None
-            continue
-        yield Pair(source, write_french(sentence), agreement)
+        else:
+            yield Pair(source, write_french(sentence), agreement)
 
 
 def _side(source: str) -> str:
