@@ -1,5 +1,5 @@
-"""The translator of `models/seq2seq.py` as one would write it for PyTorch: what
-`training_step.py` measures against.
+"""The translator of `models/` as one would write it for PyTorch, with the options that published
+recipes use: what `training_step.py` measures against. Parameters have the same names on both sides.
 """
 
 from __future__ import annotations
@@ -10,62 +10,121 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from datasets import PAD, Batch
+from models.options import ModelOptions
+
+CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+State = tuple[Tensor, ...]
+
+
+def run(rnn: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
+    ys, last = rnn(x, state if len(state) > 1 else state[0])
+    return ys, last if isinstance(last, tuple) else (last,)
 
 
 class Encoder(nn.Module):
-    def __init__(self, vocabulary: int, embedding: int, hidden: int, dropout: float):
+    def __init__(self, vocabulary: int, o: ModelOptions):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
-        self.rnn = nn.LSTM(embedding, hidden, bidirectional=True)
-        self.bridges = nn.ModuleList([nn.Linear(2 * hidden, hidden) for _ in "hc"])
+        H, layers = o.hidden_size, o.layers
+        self.embedding = nn.Embedding(vocabulary, o.embedding_size, padding_idx=PAD)
+        self.dropout = nn.Dropout(o.dropout)
+        between = o.dropout if layers > 1 else 0.0
+        self.rnn = CELLS[o.cell](
+            o.embedding_size, H, layers, dropout=between, bidirectional=o.bidirectional
+        )
+        self.directions = 1 + o.bidirectional
+        parts = (1 + (o.cell == "lstm")) if o.bidirectional else 0
+        self.bridges = nn.ModuleList([nn.Linear(2 * H, H) for _ in range(parts)])
 
-    def forward(self, source: Tensor, lengths: Tensor) -> tuple:
-        """source (S, B) -> the decoder's first state, (1, B, H) twice, and outputs (S, B, 2H)."""
+    def forward(self, source: Tensor, lengths: Tensor) -> tuple[State, Tensor]:
+        """source (S, B) -> the decoder's first state, and outputs (S, B, D)."""
         embedded = self.dropout(self.embedding(source))
         packed = pack_padded_sequence(embedded, lengths, enforce_sorted=False)
-        ys, (h, c) = self.rnn(packed)
-        ys, _ = pad_packed_sequence(ys)  # (S, B, 2H)
-        h = torch.tanh(self.bridges[0](torch.cat([h[0], h[1]], 1)))
-        c = torch.tanh(self.bridges[1](torch.cat([c[0], c[1]], 1)))
-        return (h.unsqueeze(0), c.unsqueeze(0)), ys
+        ys, last = self.rnn(packed)
+        last = last if isinstance(last, tuple) else (last,)
+        if len(self.bridges):
+            last = tuple(
+                torch.tanh(bridge(torch.cat([part[0::2], part[1::2]], 2)))
+                for bridge, part in zip(self.bridges, last)
+            )
+        return last, pad_packed_sequence(ys)[0]
 
 
 class Attention(nn.Module):
-    def __init__(self, hidden: int):
-        super().__init__()
-        self.keys = nn.Linear(2 * hidden, hidden, bias=False)
+    """Dot, general or additive."""
 
-    def forward(self, queries: Tensor, keys: Tensor, padding: Tensor) -> Tensor:
-        """queries (T, B, H), keys (B, S, H), padding (B, 1, S) -> contexts (T, B, H)."""
-        scores = torch.bmm(queries.transpose(0, 1), keys.transpose(1, 2))  # (B, T, S)
-        weights = F.softmax(scores.masked_fill(padding, -1e9), dim=2)
-        return torch.bmm(weights, keys).transpose(0, 1)
+    def __init__(self, kind: str, hidden: int, annotation: int):
+        super().__init__()
+        self.kind = kind
+        same = kind == "dot" and hidden == annotation
+        self.keys = nn.Identity() if same else nn.Linear(annotation, hidden, bias=False)
+        if kind == "additive":
+            self.query = nn.Linear(hidden, hidden)
+            self.energy = nn.Linear(hidden, 1, bias=False)
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, padding: Tensor) -> Tensor:
+        """queries (B, T, H), keys (B, S, H), values (B, S, ·), padding (B, 1, S) -> (B, T, ·)."""
+        if self.kind == "additive":
+            both = self.query(queries).unsqueeze(2) + keys.unsqueeze(1)
+            scores = self.energy(torch.tanh(both)).squeeze(3)
+        else:
+            scores = torch.bmm(queries, keys.transpose(1, 2))  # (B, T, S)
+        return torch.bmm(F.softmax(scores.masked_fill(padding, -1e9), dim=2), values)
 
 
 class Decoder(nn.Module):
-    def __init__(self, vocabulary: int, embedding: int, hidden: int, dropout: float):
+    def __init__(self, vocabulary: int, o: ModelOptions, annotation: int):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, embedding, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
-        self.rnn = nn.LSTM(embedding, hidden)
-        self.attention = Attention(hidden)
-        self.combine = nn.Linear(2 * hidden, hidden)
-        self.output = nn.Linear(hidden, vocabulary)
+        E, H = o.embedding_size, o.hidden_size
+        self.feeding = o.input_feeding
+        self.embedding = nn.Embedding(vocabulary, E, padding_idx=PAD)
+        self.dropout = nn.Dropout(o.dropout)
+        with_attention = o.attention != "none"
+        self.attention = Attention(o.attention, H, annotation) if with_attention else None
+        read = H
+        if with_attention:
+            read += H if o.attention == "dot" else annotation
+        self.size = R = E if o.tie != "none" else H
+        self.combine = nn.Linear(read, R) if with_attention or read != R else None
+        between = o.dropout if o.layers > 1 else 0.0
+        heard = E + (R if o.input_feeding else 0)
+        self.rnn = CELLS[o.cell](heard, H, o.layers, dropout=between)
+        self.output = nn.Linear(R, vocabulary)
+        if o.tie != "none":
+            self.output.weight = self.embedding.weight
 
-    def forward(self, target: Tensor, state: tuple, ys: Tensor, padding: Tensor) -> Tensor:
-        """target (T, B), the encoder's outputs ys (S, B, 2H) -> logits (T, B, V)."""
-        keys = self.attention.keys(ys.transpose(0, 1))  # (B, S, H)
-        hs, _ = self.rnn(self.dropout(self.embedding(target)), state)
-        context = self.attention(hs, keys, padding)
-        return self.output(self.dropout(torch.tanh(self.combine(torch.cat([context, hs], 2)))))
+    def forward(self, target: Tensor, state: State, ys: Tensor, padding: Tensor) -> Tensor:
+        """target (T, B), the encoder's outputs ys (S, B, D) -> logits (T, B, V)."""
+        memory = ()
+        if self.attention is not None:
+            ys = ys.transpose(0, 1)
+            keys = self.attention.keys(ys)  # (B, S, H)
+            memory = keys, keys if self.attention.kind == "dot" else ys, padding
+        x = self.dropout(self.embedding(target))
+        if not self.feeding:
+            hs, _ = run(self.rnn, x, state)
+            return self.output(self.dropout(self.read(hs, memory)))
+        fed, read = x.new_zeros(1, x.shape[1], self.size), []
+        for x_t in x.split(1):
+            h, state = run(self.rnn, torch.cat([x_t, fed], 2), state)
+            fed = self.read(h, memory)
+            read.append(fed)
+        return self.output(self.dropout(torch.cat(read)))
+
+    def read(self, hs: Tensor, memory: tuple) -> Tensor:
+        if self.attention is not None:
+            context = self.attention(hs.transpose(0, 1), *memory).transpose(0, 1)
+            hs = torch.cat([context, hs], 2)
+        return hs if self.combine is None else torch.tanh(self.combine(hs))
 
 
 class Seq2Seq(nn.Module):
-    def __init__(self, source: int, target: int, embedding: int, hidden: int, dropout: float):
+    def __init__(self, source: int, target: int, options: ModelOptions):
         super().__init__()
-        self.encoder = Encoder(source, embedding, hidden, dropout)
-        self.decoder = Decoder(target, embedding, hidden, dropout)
+        self.encoder = Encoder(source, options)
+        annotation = self.encoder.directions * options.hidden_size
+        self.decoder = Decoder(target, options, annotation)
+        if options.tie == "all":
+            self.encoder.embedding.weight = self.decoder.embedding.weight
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         state, ys = self.encoder(source, lengths)

@@ -21,31 +21,37 @@ from harness import ROOT, Benchmark, Figures, cell, growth, ratio, timed, torch_
 sys.path.insert(0, str(ROOT))
 from datasets import Batch, Vocabulary, bucketed_batches  # noqa: E402
 from datasets.english_french import english_french  # noqa: E402
+from models.options import ModelOptions  # noqa: E402
 
-BATCH, LEARNING_RATE, LARGEST_NORM, DROPOUT = 64, 4e-3, 1.0, 0.1
+LEARNING_RATE, LARGEST_NORM, DROPOUT = 4e-3, 1.0, 0.1
 
 
-def default_task(pairs: int, batches: int) -> tuple[list[Batch], list[int]]:
+def default_task(size: int, batches: int, pairs: int) -> tuple[list[Batch], list[int]]:
     """Batches of the built-in corpus, and the two sizes of vocabulary."""
     texts = [(pair.source, pair.target) for pair in english_french("train", pairs, 0)]
     source, target = (Vocabulary.build(side) for side in zip(*texts))
     examples = [(source.encode(a), target.encode(b)) for a, b in texts]
-    found = bucketed_batches(examples, BATCH, np.random.default_rng(0))
-    return found[:batches], [len(source), len(target)]
+    found = bucketed_batches(examples, size, np.random.default_rng(0))
+    return list(found[:batches]), [len(source), len(target)]
 
 
-def large_task(vocabulary: int, batches: int) -> tuple[list[Batch], list[int]]:
-    """Random sentences of 15 to 25 tokens."""
+def random_task(
+    size: int, batches: int, vocabularies: list[int], source: list[int], target: list[int]
+) -> tuple[list[Batch], list[int]]:
+    """Random sentences, their lengths in tokens from two bounds on each side."""
     rng = np.random.default_rng(0)
+    sides = list(zip(vocabularies, (source, target)))
     examples = [
-        [rng.integers(4, vocabulary, rng.integers(15, 26)).tolist() for _ in range(2)]
-        for _ in range(BATCH * batches)
+        tuple(
+            [rng.integers(4, V, rng.integers(low, high + 1)).tolist() for V, (low, high) in sides]
+        )
+        for _ in range(size * batches)
     ]
-    found = [Batch.of(examples[n : n + BATCH]) for n in range(0, len(examples), BATCH)]
-    return found, [vocabulary, vocabulary]
+    found = [Batch.of(examples[n : n + size]) for n in range(0, len(examples), size)]
+    return found, vocabularies
 
 
-TASKS = {"default": default_task, "large": large_task}
+TASKS = {"default": default_task, "random": random_task}
 
 
 def weights_of(shapes: dict[str, tuple]) -> dict[str, np.ndarray]:
@@ -56,15 +62,16 @@ def weights_of(shapes: dict[str, tuple]) -> dict[str, np.ndarray]:
     }
 
 
-def figures(made: Callable, task: str, size: int, count: int, *sizes: int) -> Figures:
-    """`made(vocabularies, *sizes)` gives a model, and the function that does one step and returns
+def figures(made: Callable, task: str, sizes: list, options: dict[str, Any]) -> Figures:
+    """`made(vocabularies, options)` gives a model, and the function that does one step and returns
     its loss.
     """
-    batches, vocabularies = TASKS[task](size, count)
-    _, step = made([9, 9], 3, 4)
+    batches, vocabularies = TASKS[task](*sizes)
+    dropped = {"dropout": DROPOUT} | options
+    _, step = made([9, 9], ModelOptions(**dropped | {"embedding_size": 3, "hidden_size": 4}))
     step(Batch.of([([5, 6], [7]), ([8], [4, 5])]))
     memory = growth()
-    model, step = made(vocabularies, *sizes)
+    model, step = made(vocabularies, ModelOptions(**dropped))
     model.eval()
     loss = [step(batches[0]) for _ in range(3)][-1]
     model.train()
@@ -81,15 +88,14 @@ def minigrad_side(*case: Any) -> Figures:
     import minigrad as mg
     from minigrad import nn, optim
     from models.objective import Objective
-    from models.options import ModelOptions
     from models.seq2seq import Seq2Seq
 
-    def made(vocabularies: list[int], embedding: int, hidden: int) -> tuple:
-        options = ModelOptions(embedding_size=embedding, hidden_size=hidden, dropout=DROPOUT)
+    def made(vocabularies: list[int], options: ModelOptions) -> tuple:
         model, objective = Seq2Seq(*vocabularies, options), Objective()
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
         arrays = weights_of(shapes)
-        model.load_state_dict({name: mg.from_numpy(array) for name, array in arrays.items()})
+        loaded = {name: mg.from_numpy(array) for name, array in arrays.items()}
+        model.load_state_dict(loaded, strict=False)  # tied weights have one name
         optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
 
         def step(batch: Batch) -> float:
@@ -108,11 +114,12 @@ def torch_side(*case: Any) -> Figures:
     torch = torch_module()
     import torch_translator
 
-    def made(vocabularies: list[int], embedding: int, hidden: int) -> tuple:
-        model = torch_translator.Seq2Seq(*vocabularies, embedding, hidden, DROPOUT)
+    def made(vocabularies: list[int], options: ModelOptions) -> tuple:
+        model = torch_translator.Seq2Seq(*vocabularies, options)
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
         arrays = weights_of(shapes)
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        loaded = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        model.load_state_dict(loaded, strict=False)  # tied weights have one name
         optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
 
         def step(batch: Batch) -> float:
@@ -132,10 +139,65 @@ BENCHMARK = Benchmark(
     __doc__,
     sides={"minigrad": minigrad_side, "torch": torch_side},
     cases={
-        "default: vocabularies 347 and 519, E 64, H 128": ["default", 6400, 8, 64, 128],
-        "vocabulary 8000, E 512, H 512": ["large", 8000, 1, 512, 512],
-    },
-    smallest=["default", 200, 1, 8, 12],
+        "default: vocabularies 347 and 519, E 64, H 128": ["default", [64, 8, 6400], {}],
+        "vocabulary 8000, E 512, H 512": [
+            "random",
+            [64, 1, [8000, 8000], [15, 25], [15, 25]],
+            {"embedding_size": 512, "hidden_size": 512},
+        ],
+        # the recipes of RESULTS.md, on random sentences of such lengths
+        "dates, attention: H 256, batches of 128": [
+            "random",
+            [128, 2, [64, 15], [8, 29], [10, 10]],
+            {"embedding_size": 16, "hidden_size": 256, "bidirectional": False},
+        ],
+        "SCAN: 2 x 200, batches of 8": [
+            "random",
+            [8, 8, [17, 10], [4, 9], [4, 40]],
+            {
+                "embedding_size": 200,
+                "hidden_size": 200,
+                "layers": 2,
+                "bidirectional": False,
+                "attention": "none",
+            },
+        ],
+        "Multi30k, no attention: 2 x 512, batches of 128": [
+            "random",
+            [128, 1, [7900, 5900], [7, 20], [7, 20]],
+            {
+                "embedding_size": 256,
+                "hidden_size": 512,
+                "layers": 2,
+                "bidirectional": False,
+                "attention": "none",
+            },
+        ],
+        "Multi30k, additive attention, GRU 512, batches of 128": [
+            "random",
+            [128, 1, [7900, 5900], [7, 20], [7, 20]],
+            {
+                "embedding_size": 256,
+                "hidden_size": 512,
+                "cell": "gru",
+                "attention": "additive",
+                "input_feeding": True,
+            },
+        ],
+        "Multi30k, small: GRU 100, tied, batches of 32": [
+            "random",
+            [32, 4, [10000, 10000], [8, 22], [8, 22]],
+            {
+                "embedding_size": 100,
+                "hidden_size": 100,
+                "cell": "gru",
+                "attention": "general",
+                "input_feeding": True,
+                "tie": "target",
+            },
+        ],
+    },  # fmt: skip
+    smallest=["default", [8, 1, 200], {}],
     columns={
         "minigrad, ms": cell("minigrad"),
         "torch, ms": cell("torch"),
@@ -144,7 +206,7 @@ BENCHMARK = Benchmark(
         "torch, MB": cell("torch", "memory"),
         "minigrad / torch": ratio("minigrad", "torch", "memory"),
     },
-    head="translator, batches of 64",
+    head="translator, batches of 64 where nothing else is said",
     same=("loss",),
     fresh=True,
     threads=(1, 2),

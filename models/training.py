@@ -199,7 +199,7 @@ class Trainer:
             def closure() -> mg.Tensor:
                 mg.set_rng_state(before)  # the same function at every call: the same dropout
                 first.append(self.gradient(group))
-                return mg.tensor(first[-1][0])
+                return mg.as_tensor(first[-1][0])
 
             self.optimizer.step(closure)
             loss, norm = first[0]
