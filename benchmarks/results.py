@@ -20,7 +20,7 @@ import resource
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -43,7 +43,8 @@ class Experiment:
     figure: str = "exact_match"  # of the test split, or "bleu"
     seeds: tuple[int, ...] = (0,)
     data: str = ""  # which of the corpora it needs
-    translate: str = ""  # arguments of translate.py, where the test is not greedy
+    translate: str = ""  # arguments of translate.py for BLEU, greedy without
+    samples: tuple[str, ...] = ()  # sentences whose translations the page shows
 
 
 BOOK_DATES = (
@@ -56,6 +57,41 @@ SCAN = (
     "--corpus scan-{split} --hidden-size 200 --embedding-size 200 --layers 2 --unidirectional "
     "--dropout 0.5 --lr 1e-3 --schedule constant --batch-size 8 --clip-norm 5 --sampling constant "
     "--sampling-rate 0.5 --max-steps 12500 --epochs 10 --patience 10"
+)
+MULTI30K = (
+    "--train-src {{data}}/multi30k/train.{0}.gz --train-tgt {{data}}/multi30k/train.{1}.gz "
+    "--valid-src {{data}}/multi30k/val.{0}.gz --valid-tgt {{data}}/multi30k/val.{1}.gz "
+    "--test-src {{data}}/multi30k/test_2016_flickr.{0}.gz "
+    "--test-tgt {{data}}/multi30k/test_2016_flickr.{1}.gz"
+)
+TUTORIAL = (
+    MULTI30K.format("de", "en") + " --lowercase --min-count 2 --embedding-size 256 "
+    "--hidden-size 512 --dropout 0.5 --lr 1e-3 --schedule constant --batch-size 128 --clip-norm 1 "
+    "--epochs 10 --patience 10 --sampling constant --sampling-rate 0.5"
+)
+SMALL = (
+    MULTI30K.format("en", "de") + " --tokens bpe --joint --max-vocabulary 10000 --tie target "
+    "--embedding-size 100 --hidden-size 100 --attention additive --input-feeding --layer-norm "
+    "--embedding-dropout 0.2 --output-dropout 0.4 --lr 4e-4 --schedule constant --batch-size 32 "
+    "--clip-norm 5 --epochs 60 --patience 20 --stop-on bleu"
+)
+TATOEBA = (
+    "--train-file {data}/tatoeba/fra.tsv --tokens bpe --max-vocabulary 8000 --attention general "
+    "--input-feeding --embedding-size 256 --hidden-size 256 --dropout 0.3 --lr 1e-3 --schedule "
+    "linear --epochs 10"
+)
+# not of the corpus: its sentences do not belong into this project
+SAMPLES = (
+    "Where did you put my keys?",
+    "I would rather stay at home tonight.",
+    "She has been learning the piano for three years.",
+    "If it rains tomorrow, we will not go to the beach.",
+    "Could you speak a little more slowly, please?",
+    "Nobody knew why the train had stopped.",
+    "My brother is taller than our father.",
+    "They wanted to buy the house, but it was too expensive.",
+    "What would you do in my place?",
+    "It is the best book that I have ever read.",
 )
 BOOK = "Deep Learning from Scratch 2, section 8.3, ten seeds"
 LAKE = "Lake & Baroni (2018)"
@@ -84,6 +120,53 @@ def experiments() -> Iterator[Experiment]:
             what = f"SCAN {name.removeprefix('scan-')}"
             yield Experiment(name, what, f"{train} --attention {attention}", beside)
 
+    tutorial = "the tutorials' own BLEU, on lower-case tokens"
+    for name, more, published in (
+        ("plain", "--layers 2 --unidirectional --reverse-source --no-attention", "13.76"),
+        ("attention", "--cell gru --attention additive --input-feeding", "28.30"),
+    ):
+        yield Experiment(
+            f"multi30k-de-en-{name}",
+            f"Multi30k de→en, {name}",
+            f"{TUTORIAL} {more}",
+            f"{published} ({tutorial}, test_2016_flickr)",
+            "bleu",
+            data="multi30k",
+        )
+    yield Experiment(
+        "multi30k-en-de-small",
+        "Multi30k en→de, hidden 100",
+        SMALL,
+        "37.33 (nmtpy, WMT16, on tokens)",
+        "bleu",
+        data="multi30k",
+        translate="--beam 12 --length-penalty 1",
+    )
+    yield Experiment(
+        "tatoeba-en-fr",
+        "Tatoeba en→fr",
+        TATOEBA,
+        "–",
+        "bleu",
+        data="tatoeba",
+        translate="--beam 5 --length-penalty 1",
+        samples=SAMPLES,
+    )
+
+
+def multi30k(source: Path, folder: Path) -> None:
+    """As it is: two files a split, packed."""
+    (folder / "multi30k").mkdir(exist_ok=True)
+    for file in (source / "multi30k").glob("*.gz"):
+        (folder / "multi30k" / file.name).write_bytes(file.read_bytes())
+
+
+def tatoeba(source: Path, folder: Path) -> None:
+    """fra.txt.gz, English TAB French, unpacked. Training splits it by English sentence."""
+    (folder / "tatoeba").mkdir(exist_ok=True)
+    text = gzip.decompress((source / "tatoeba-en-fr" / "fra.txt.gz").read_bytes())
+    (folder / "tatoeba" / "fra.tsv").write_bytes(text)
+
 
 def book(source: Path, folder: Path) -> None:
     """date.txt.gz of the book, as TSV files without its fixed width. Questions of the test that
@@ -99,7 +182,11 @@ def book(source: Path, folder: Path) -> None:
         (folder / f"dates-{name}.tsv").write_text(text, encoding="utf-8")
 
 
-CORPORA: dict[str, Callable[[Path, Path], None]] = {"book": book}
+CORPORA: dict[str, Callable[[Path, Path], None]] = {
+    "book": book,
+    "multi30k": multi30k,
+    "tatoeba": tatoeba,
+}
 
 
 def run(experiment: Experiment, seed: int) -> dict:
@@ -115,7 +202,12 @@ def run(experiment: Experiment, seed: int) -> dict:
     subprocess.run(command, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))["test"]
-    return {
+    more = {}
+    if experiment.figure == "bleu":
+        results["bleu"], more["signature"] = bleu(experiment, folder)
+        said = translated(experiment, folder, experiment.samples)
+        more["samples"] = list(zip(experiment.samples, said))
+    return more | {
         "figure": results[experiment.figure],
         "sentences": results["sentences"],
         "cpu_minutes": (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60,
@@ -124,6 +216,28 @@ def run(experiment: Experiment, seed: int) -> dict:
         "date": f"{date.today()}",
         "machine": platform.processor() or platform.machine(),
     }
+
+
+def translated(experiment: Experiment, folder: Path, sentences: Sequence[str]) -> list[str]:
+    command = [sys.executable, "translate.py", str(folder), *shlex.split(experiment.translate)]
+    text = "".join(f"{sentence}\n" for sentence in sentences)
+    done = subprocess.run(command, input=text, capture_output=True, check=True, encoding="utf-8")
+    return done.stdout.splitlines()
+
+
+def bleu(experiment: Experiment, folder: Path) -> tuple[float, str]:
+    """sacrebleu's, of the test split on detokenized text, and its signature."""
+    import sacrebleu
+
+    sys.path.insert(0, str(ROOT))
+    from train_seq2seq import load_data
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    test = load_data(argparse.Namespace(**config))["test"]
+    metric = sacrebleu.metrics.BLEU(lowercase=config["lowercase"])
+    said = translated(experiment, folder, [source for source, _ in test])
+    score = metric.corpus_score(said, [[reference for _, reference in test]]).score
+    return score, str(metric.get_signature())
 
 
 def shown(experiment: Experiment, value: float) -> str:
@@ -140,7 +254,7 @@ def page(figures: dict) -> str:
         "| experiment | seeds | result | published | CPU time of one run |",
         "|---|---|---|---|---|",
     ]
-    commands = []
+    commands, samples = [], []
     for experiment in experiments():
         found = [
             figures[key]
@@ -160,7 +274,15 @@ def page(figures: dict) -> str:
             f"{minutes:.0f} min |"
         )
         commands.append(f"- {experiment.what}: `python train_seq2seq.py {experiment.train}`")
-    return "\n".join([*lines, "", "## Commands", "", *commands, ""])
+        if experiment.figure == "bleu":
+            options = f" {experiment.translate}".rstrip()
+            commands.append(f"  and `python translate.py RUN{options}`: {found[0]['signature']}")
+        for source, target in found[0].get("samples", []):
+            samples.append(f"| {source} | {target} |")
+    lines += ["", "## Commands", "", *commands]
+    if samples:
+        lines += ["", "## Ten translations", "", "| English | French |", "|---|---|", *samples]
+    return "\n".join([*lines, ""])
 
 
 def main() -> None:
