@@ -53,7 +53,12 @@ STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "savefig.dpi": DPI,
+    # the axes fill the figure; what stands around them makes the drawing larger
     "savefig.bbox": "tight",
+    "figure.subplot.left": 0.0,
+    "figure.subplot.right": 1.0,
+    "figure.subplot.bottom": 0.0,
+    "figure.subplot.top": 1.0,
     # the same drawing is the same file
     "svg.hashsalt": "minigrad",
     "svg.fonttype": "none",
@@ -169,8 +174,9 @@ def curves(
     config: dict[str, Any],
 ) -> None:
     """Six panels over the optimizer's steps."""
-    figure.set_size_inches(11, 6)
-    panels = figure.subplots(2, 3, sharex=True).ravel()
+    figure.set_size_inches(10.5, 5.2)
+    gaps = {"wspace": 0.22, "hspace": 0.18}
+    panels = figure.subplots(2, 3, sharex=True, gridspec_kw=gaps).ravel()
     loss, accuracy, norm, clipped, rate, weights = panels
 
     def line(axes: Any, name: str, text: str, color: str, scale: float = 1, **more: Any) -> bool:
@@ -227,7 +233,9 @@ def curves(
         values = np.concatenate(shown) if shown else np.zeros(0)
         values = values[np.isfinite(values)]
         if axes in (loss, norm) and len(values) and 0 < values.min() * 30 < values.max():
-            axes.set_yscale("log")
+            axes.set_yscale("log", subs=[2, 5])
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("{x:g}")
         if axes in (loss, accuracy, norm) and axes.get_lines():
             axes.legend()
         if axes in panels[3:]:
@@ -252,12 +260,11 @@ def heat_map(
     T, S = weights.shape
     cell = side(max(T, S))
     width, height = S * cell, T * cell
-    figure.set_size_inches(width + 1.8, height + 1.2)
+    figure.set_size_inches(width, height)
     axes = figure.add_subplot()
     squares = axes.pcolormesh(
         weights, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=3 * cell
     )
-    axes.set_aspect("equal")
     axes.invert_yaxis()
     axes.grid(False)
     axes.xaxis.tick_top()
@@ -287,7 +294,7 @@ def token_ticks(
     shown = list(map(show, tokens))
     axis.set_ticks(np.arange(len(tokens)) + 0.5, shown, fontsize=min(9.0, 36 * cell))
     axis.set_tick_params(length=0)
-    if slant and max(map(width_of, shown)) > 2:
+    if slant and any(width_of(text) > 2 for text in shown if text != "</s>"):
         for text in axis.get_ticklabels():
             text.set(rotation=slant, rotation_mode="anchor", va="center")
             text.set(ha="left" if slant < 90 else "right")
@@ -404,9 +411,10 @@ def gate_panels(
     cell, tall = side(T), min(3.0, max(1.0, H / DPI))  # a line of pixels for each unit
     kinds = [[name for name in found if (name in GATES) == gate] for gate in (True, False)]
     kinds = [kind for kind in kinds if kind]
-    heights = [1.0] * len(kinds) + [tall] * len(found)
-    figure.set_size_inches(max(4.5, T * cell) + 1.6, sum(heights) + 0.35 * len(heights) + 0.7)
-    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    heights, gap = [1.0] * len(kinds) + [tall] * len(found), 0.35
+    figure.set_size_inches(max(4.5, T * cell), sum(heights) + gap * (len(heights) - 1))
+    gaps = {"height_ratios": heights, "hspace": gap / np.mean(heights)}
+    panels = figure.subplots(len(heights), 1, sharex=True, gridspec_kw=gaps)
     for axes, names in zip(panels, kinds):
         gate = names[0] in GATES
         for name in names:
@@ -470,7 +478,7 @@ def save(
         with style.context(STYLE | fonts_first, after_reset=True), warnings.catch_warnings():
             # an SVG is measured here and shown elsewhere
             warnings.filterwarnings("ignore", message="Glyph .* missing")
-            figure = Figure(layout="constrained")
+            figure = Figure()
             draw(figure, show)
             dated = {"metadata": {"Date": None}} if kind == "svg" else {}
             with replacing(folder / f"{name}.{kind}") as beside:
