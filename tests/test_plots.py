@@ -116,6 +116,7 @@ def run_of(folder, epochs=1, steps=STEPS, end="", **more):
         ({"steps": None}, {"training"}),
         ({"epochs": 2, "skipped": 3}, {"Clipped steps (%); 6 skipped"}),
         ({"epochs": 0}, {"step"}),
+        ({"epochs": 0, "steps": [{"step": 10, "loss": None, "lr": None}]}, {"not finite"}),
         ({"epochs": 2, "end": '{"epoch": 3, "st'}, {"training"}),
     ],
 )
@@ -138,12 +139,6 @@ def test_a_run_that_was_not_finite_is_drawn(tmp_path, silent):
     assert names(run) == sorted([*pairs("curves"), "config.json", "metrics.jsonl", "steps.jsonl"])
     assert {"not finite", "validation"} <= set(svg_texts(run / "curves.svg"))
     assert min(png_size(run / "curves.png")) > 700
-
-
-def test_a_run_of_nothing_but_steps_without_numbers(tmp_path, silent):
-    run = run_of(tmp_path / "run", epochs=0, steps=[{"step": 10, "loss": None, "lr": None}])
-    plots.draw_run(run, translator_of(attention="none"), SOURCES)
-    assert "not finite" in svg_texts(run / "curves.svg")
 
 
 def test_curves_show_what_was_logged():
@@ -331,15 +326,35 @@ def test_gates_written_out_are_the_layers_own(options):
 
 
 def test_a_drawing_for_every_gate(tmp_path, silent):
-    for cell, gates in (("lstm", "ifogch"), ("gru", "rznh"), ("rnn", "h")):
-        one, folder = translator_of(cell=cell, attention="none"), tmp_path / cell / "new"
-        source = SOURCES[0]
-        (translation,) = one.score([(source, TARGETS[0])])
-        plots.draw_translation(one, source, translation, folder, 7)
-        assert names(folder) == pairs("0007-gates")
-        shown = svg_texts(folder / "0007-gates.svg")
-        assert {plots.TITLES[gate] for gate in gates} <= set(shown)
-        assert [t for t in shown if t in TARGETS[0]] == list(TARGETS[0])
+    one, folder = translator_of(attention="none"), tmp_path / "a new" / "folder"
+    (translation,) = one.score([(SOURCES[0], TARGETS[0])])
+    plots.draw_translation(one, SOURCES[0], translation, folder, 7)
+    assert names(folder) == pairs("0007-gates")
+    assert min(png_size(folder / "0007-gates.png")) > 500
+    shown = svg_texts(folder / "0007-gates.svg")
+    assert {plots.TITLES[gate] for gate in "ifogch"} <= set(shown)
+    assert [text for text in shown if text in TARGETS[0]] == list(TARGETS[0])
+
+
+@pytest.mark.parametrize("known", ["ifogch", "rznh", "h"])
+def test_panels_show_units_by_tokens_and_their_means(known):
+    from matplotlib.figure import Figure
+
+    rng, figure = np.random.default_rng(0), Figure()
+    found = {gate: rng.uniform(-1, 1, (3, 600)) for gate in known}
+    for gate in set(known) & set("ifozr"):
+        found[gate] = np.abs(found[gate])
+    plots.gate_panels(found, ["a", "b", "</s>"], figure, str)
+    images = {axes.get_title(): axes.images[0] for axes in figure.axes if axes.images}
+    assert list(images) == [plots.TITLES[gate] for gate in known]
+    for gate in known:
+        assert (images[plots.TITLES[gate]].get_array() == found[gate].T).all()
+    lines = [line for axes in figure.axes for line in axes.get_lines()]
+    means = {line.get_label().strip("|"): line.get_ydata() for line in lines}
+    for gate in known:
+        assert means[gate] == pytest.approx(np.abs(found[gate]).mean(1))
+    assert [text.get_text() for text in figure.axes[-1].get_xticklabels()] == ["a", "b", "</s>"]
+    figure.savefig(io.BytesIO(), format="png", dpi=20)  # more units than pixels
 
 
 def test_gates_of_what_was_said():
@@ -357,12 +372,15 @@ def test_gates_of_what_was_said():
     assert said == [BOS, *[ids[piece] for piece in found.target[:-1]]] and EOS not in said
 
 
-def test_nothing_to_draw(tmp_path, silent):
-    one = translator_of(attention="none")
-    for number, source in enumerate(["", SOURCES[0]], 1):
-        (found,) = one.search([source], attention=True)[0]
-        plots.draw_translation(one, source, found, tmp_path, number)
-    assert names(tmp_path) == pairs("0002-gates")
+def test_nothing_to_draw(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "save", lambda folder, name, *_: drawn.append(name))
+    for number, attention in enumerate(("none", "dot"), 1):
+        one = translator_of(attention=attention)
+        for source in ("", SOURCES[0]):
+            (found,) = one.search([source], attention=True)[0]
+            plots.draw_translation(one, source, found, tmp_path, number)
+    assert drawn == ["0001-gates", "0002-attention", "0002-gates"]
 
 
 def test_without_matplotlib(tmp_path, monkeypatch, capsys):
