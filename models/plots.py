@@ -6,6 +6,7 @@ files, PNG and SVG; the text of an SVG stays text, in the fonts of whoever looks
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -13,7 +14,7 @@ import shutil
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -87,7 +88,7 @@ def draw_run(run: Path, translator: Translator, sentences: Sequence[str]) -> Non
         return
     run = Path(run)
     epochs, steps = records(run / "metrics.jsonl"), records(run / "steps.jsonl")
-    config = next(records_of(run / "config.json"), {})
+    config = (records(run / "config.json") or [{}])[0]
     if epochs or steps:
         save(run, "curves", [], lambda figure, _: curves(figure, epochs, steps, config))
     if translator.model.decoder.attention is None:
@@ -142,22 +143,16 @@ def code_point(character: str) -> str:
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log."""
-    return list(records_of(path))
-
-
-def records_of(path: Path) -> Iterator[dict[str, Any]]:
-    """A missing file has none; half a line, of a run that was killed, is no line."""
+    """The lines of a log, or a JSON file as its only one. A missing file has none; half a line, of
+    a run that was killed, is no line.
+    """
     if not path.is_file():
-        return
-    text = path.read_text(encoding="utf-8")
+        return []
+    text, found = path.read_text(encoding="utf-8", errors="replace"), []
     for line in [text] if path.suffix == ".json" else text.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
-            yield record
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return [record for record in found if isinstance(record, dict)]
 
 
 def column(records: Sequence[dict[str, Any]], name: str) -> np.ndarray:
@@ -408,7 +403,7 @@ def gate_panels(
     of what has a sign the mean magnitude.
     """
     T, H = found["h"].shape
-    cell, tall = side(T), min(3.0, max(1.0, H / DPI))  # a line of pixels for each unit
+    cell, tall = side(T), min(4.0, max(1.0, H / DPI))  # a line of pixels for a unit, up to 600
     kinds = [[name for name in found if (name in GATES) == gate] for gate in (True, False)]
     kinds = [kind for kind in kinds if kind]
     heights, gap = [1.0] * len(kinds) + [tall] * len(found), 0.35
@@ -435,7 +430,7 @@ def gate_panels(
             vmin=0 if gate else -top,
             vmax=top,
             aspect="auto",
-            interpolation="nearest" if H <= tall * DPI else "antialiased",
+            interpolation="nearest",
             extent=(0, T, H, 0),
         )
         axes.grid(False)
@@ -490,7 +485,7 @@ def say_once(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def fonts(characters: frozenset[str]) -> tuple[list[str], set[str]]:
     """Installed families that have these characters, and the characters that none has."""
     from matplotlib import font_manager
