@@ -1,15 +1,19 @@
 """The translator of `models/` as one would write it for PyTorch, with the options that published
-recipes use: what `training_step.py` measures against. Parameters have the same names on both sides.
+recipes use, and its search: what `training_step.py` and `translating.py` measure against.
+Parameters have the same names on both sides.
 """
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from datasets import PAD, Batch
+from datasets import BOS, EOS, PAD, Batch
 from models.options import ModelOptions
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -140,3 +144,47 @@ def loss_of(model: Seq2Seq, batch: Batch) -> Tensor:
     )
     logits = model(source, lengths, target_in)
     return F.cross_entropy(logits.flatten(0, 1), target_out.flatten(), ignore_index=PAD)
+
+
+def search(model: Seq2Seq, batch: Batch, limits: np.ndarray, beam: int) -> Tensor:
+    """Beam search; the log-probability of the best hypothesis of each sentence, (B,).
+
+    A hypothesis that has ended keeps its place and its score, and says padding.
+    """
+    limits = torch.from_numpy(limits)
+    source, lengths = torch.from_numpy(batch.source), torch.from_numpy(batch.source_lengths)
+    B, decoder = source.shape[1], model.decoder
+    state, ys = model.encoder(source, lengths)
+    ys = ys.transpose(0, 1).repeat_interleave(beam, 0)
+    keys = decoder.attention.keys(ys)
+    padding = (source == PAD).transpose(0, 1).unsqueeze(1).repeat_interleave(beam, 0)
+    memory = keys, keys if decoder.attention.kind == "dot" else ys, padding
+    state = tuple(part.repeat_interleave(beam, 1) for part in state)
+    # at first all hypotheses of a sentence are the same: only one may go on
+    scores = torch.full((B, beam), -math.inf)
+    scores[:, 0] = 0
+    tokens, ended = torch.full((1, B * beam), BOS), torch.zeros(B, beam, dtype=torch.bool)
+    first = (torch.arange(B) * beam).unsqueeze(1)
+    for step in range(int(limits.max()) + 1):
+        hs, state = run(decoder.rnn, decoder.embedding(tokens), state)
+        log_p = F.log_softmax(decoder.output(decoder.read(hs, memory))[0], 1).view(B, beam, -1)
+        log_p[:, :, [PAD, BOS]] = -math.inf
+        only_end = (step >= limits).view(B, 1, 1) & (torch.arange(log_p.shape[2]) != EOS)
+        log_p.masked_fill_(only_end, -math.inf)
+        V = log_p.shape[2]
+        log_p[ended] = -math.inf
+        log_p[..., PAD].masked_fill_(ended, 0)
+        totals = (scores.unsqueeze(2) + log_p).view(B, -1)
+        # the places of hypotheses that have ended are taken: they come first
+        taken = ended.unsqueeze(2).expand(-1, -1, V).reshape(B, -1) & (totals > -math.inf)
+        best = totals.masked_fill(taken, math.inf).topk(beam).indices
+        scores, rows, said = totals.gather(1, best), best // V, best % V
+        ended = ended.gather(1, rows)
+        ended |= said == EOS
+        if ended.all():
+            break
+        if beam > 1:
+            order = (first + rows).flatten()
+            state = tuple(part[:, order] for part in state)
+        tokens = said.view(1, -1)
+    return scores.max(1).values
