@@ -197,7 +197,22 @@ BENCHMARK = Benchmark(
             },
         ],
     },  # fmt: skip
-    smallest=["default", [8, 1, 200], {}],
+    smallest={
+        "smallest": ["default", [8, 1, 200], {}],
+        "smallest with all": [
+            "random",
+            [4, 1, [12, 12], [2, 5], [2, 5]],
+            {
+                "embedding_size": 6,
+                "hidden_size": 8,
+                "layers": 2,
+                "cell": "gru",
+                "tie": "all",
+                "attention": "additive",
+                "input_feeding": True,
+            },
+        ],
+    },  # fmt: skip
     columns={
         "minigrad, ms": cell("minigrad"),
         "torch, ms": cell("torch"),

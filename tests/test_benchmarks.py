@@ -3,6 +3,7 @@ together, which compare their results, are in tests/parity.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
-HELPERS = {"harness", "page", "torch_translator"}
+HELPERS = {"harness", "page", "results", "torch_translator"}
 SCRIPTS = sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS)
 ON_THE_HARNESS = [
     name for name in SCRIPTS if "from harness" in (FOLDER / f"{name}.py").read_text("utf-8")
@@ -70,3 +71,31 @@ def test_the_page_names_scripts_and_options_that_exist():
     for name, options in commands:
         known = benchmark(name, "--help")
         assert all(option in known for option in re.findall(r"--\w+", options))
+
+
+def test_every_published_result_trains(tmp_path):
+    """The command lines of all experiments are understood, and RESULTS.md is what the script
+    writes.
+    """
+    code = """
+import sys
+sys.argv = ["results.py", "--page"]
+import results
+import train_seq2seq
+before = results.PAGE.read_text(encoding="utf-8")
+figures = results.json.loads(results.FIGURES.read_text(encoding="utf-8"))
+assert results.page(figures) == before, "run python benchmarks/results.py --page"
+for experiment in results.experiments():
+    sys.argv = ["train_seq2seq.py", *experiment.train.format(data="data").split()]
+    args = train_seq2seq.parsed(train_seq2seq.arguments())
+    train_seq2seq.model_options(args), train_seq2seq.training_options(args)
+    print(experiment.name)
+"""
+    path = f"{FOLDER}{os.pathsep}{ROOT}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = done.stdout.split()
+    assert len(names) == len(set(names)) >= 13

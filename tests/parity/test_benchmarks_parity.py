@@ -13,7 +13,10 @@ pytest.importorskip("torch")
 FOLDER = Path(__file__).resolve().parent.parent.parent / "benchmarks"
 
 
-@pytest.mark.parametrize("name", ["recurrent", "training_step", "op_by_op", "optimizers", "rows"])
+SCRIPTS = "recurrent", "training_step", "translating", "op_by_op", "optimizers", "rows"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_the_sides_agree(name, tmp_path):
     out = tmp_path / "all.json"
     options = "--smallest --rounds 1 --seconds 0 --threads 1 --json".split()
