@@ -99,8 +99,7 @@ class Additive(Attention):
     def scores(self, queries: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
         if coverage is not None:
             keys = keys + coverage.transpose(1, 2) * self.covered
-        both = self.query(queries).unsqueeze(2) + keys.unsqueeze(1)  # (B, T, S, H)
-        return self.energy(both.tanh()).squeeze(3)
+        return F.additive_scores(self.query(queries), keys, self.energy.weight.reshape(-1))
 
 
 class MultiHead(Attention):

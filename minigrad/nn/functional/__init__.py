@@ -41,6 +41,7 @@ from .activation import (
     threshold,
     threshold_,
 )
+from ...fused import additive_scores
 from .attention import multi_head_attention_forward, scaled_dot_product_attention
 from .classification import (
     cross_entropy,
