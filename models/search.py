@@ -117,7 +117,8 @@ def search(
     The most probable continuations take the places of a beam. One that has said </s> keeps its
     place, so that the beam of a sentence narrows; at the limit </s> is all that can be said. The
     search of a sentence ends when every place is kept or no live hypothesis can overtake the `best`
-    finished ones. No sentence sees another. Raises ValueError where a model says no numbers.
+    finished ones. No sentence sees another. Raises
+    FloatingPointError where a model says no numbers.
     """
     N = len(batch)
     limits = np.broadcast_to(np.asarray(limits), N)
@@ -130,13 +131,15 @@ def search(
         said = np.empty((0, N), np.int64)  # (step, rows)
         seen: list[np.ndarray] = []  # attention of every step, and the row that it was in then
         origin = np.empty((0, N), np.int64)  # (step, rows)
-        for step in range(int(limits.max(initial=-1)) + 1):
+        for step in range(int(limits.max()) + 1):
             logits, weights = decoding.say(tokens)
             looks = mean_weights(weights) if attention or how.coverage_penalty else None
             if looks is not None:
                 seen.append(looks)  # (rows, S)
                 origin = np.concatenate([origin, np.arange(len(sentence))[None, :]])
             scores, ids = candidates(logits[0], said, step >= limits[sentence], how)
+            if not np.isfinite(scores[:, 0]).all():  # a row can always say something
+                raise FloatingPointError(NOT_FINITE)
             rows, which = chosen(scores + total[:, None], sentence, places)
             tokens, total = ids[rows, which], total[rows] + scores[rows, which]
             ended = tokens == EOS
@@ -161,8 +164,6 @@ def search(
                 decoding.keep(rows, np.array_equal(sentence[rows], sentence))
                 sentence, origin = sentence[rows], origin[:, rows]
             said = np.concatenate([said[:, rows], tokens])
-    if not all(done):
-        raise ValueError(NOT_FINITE)
     return [sorted(some, key=lambda h: -h.score)[: how.best] for some in done]
 
 
@@ -244,7 +245,8 @@ def open_rows(sentence: np.ndarray, can_reach: np.ndarray, goal: np.ndarray) -> 
 
 def forced(models: Sequence[Seq2Seq], batch: Batch) -> tuple[np.ndarray, np.ndarray | None]:
     """Log-probabilities (T, B), float64, of the batch's own target tokens, 0 at padding, and the
-    mean attention (B, T, S). Raises ValueError where a model says no numbers.
+    mean attention (B, T, S). Raises
+    FloatingPointError where a model says no numbers.
     """
     own, looks = [], []
     with mg.no_grad():
@@ -258,5 +260,5 @@ def forced(models: Sequence[Seq2Seq], batch: Batch) -> tuple[np.ndarray, np.ndar
             looks.append(sum(some) / len(some) if some else None)
     values = np.where(batch.target_out == PAD, 0.0, np.concatenate(own))
     if not np.isfinite(values).all():
-        raise ValueError(NOT_FINITE)
+        raise FloatingPointError(NOT_FINITE)
     return values, None if looks[0] is None else np.concatenate(looks, 1)

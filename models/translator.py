@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -58,6 +59,11 @@ class Translator:
     def model(self) -> Seq2Seq:
         return self.models[0]
 
+    @property
+    def attends(self) -> bool:
+        """Whether a model has attention."""
+        return any(model.decoder.attention is not None for model in self.models)
+
     def example(self, source: str, target: str = "") -> tuple[list[int], list[int]]:
         """A sentence pair as token numbers, the source cut to `max_source`."""
         return self.source.encode(source)[: self.max_source], self.target.encode(target)
@@ -90,7 +96,7 @@ class Translator:
 
         With `replace_unknown`, a word that the model does not know is the source word it looked at
         (Luong et al. 2015), in the words of the `dictionary` where it has an entry. Raises
-        ValueError where a model says no numbers.
+        FloatingPointError where a model says no numbers.
         """
         found = [[Translation("", [], [], 0.0, 0.0, None)] for _ in sentences]
         replacement = self.replacement(dictionary or {}) if replace_unknown else None
@@ -146,7 +152,8 @@ class Translator:
         progress: Progress | None = None,
     ) -> list[Translation]:
         """Given translations, as the models see them: their log-probabilities and attention.
-        `progress` is told how many more are done. Raises ValueError where a model says no numbers.
+        `progress` is told how many more are done. Raises
+        FloatingPointError where a model says no numbers.
         """
         scored: list[Any] = [None] * len(pairs)
         for model in self.models:
@@ -203,10 +210,13 @@ class Translator:
         """The model of a run with fresh weights. Raises RunError, saying which file and why."""
         run = Path(run)
         path = run / "model.json"
-        if not path.exists():
-            raise RunError(
-                f"{run} is no run directory (it has no model.json): train one with train_seq2seq.py"
+        if not os.path.exists(path):
+            what = (
+                "is no run directory: it has no model.json"
+                if os.path.exists(run)
+                else "does not exist"
             )
+            raise RunError(f"{run} {what}; train a run with train_seq2seq.py")
         about = read_json(path)
         number = about.get("format")
         if number != FORMAT:
