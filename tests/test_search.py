@@ -70,6 +70,7 @@ class Oracle:
 
     def __init__(self, models, source):
         self.models, self.source, self.known = models, source, {}
+        self.weights = functools.cache(lambda tokens: self.all_of(tokens)[1])
 
     def all_of(self, target):
         """Log-probabilities (T, V) after every prefix of the target, and weights (T, S) or None."""
@@ -90,9 +91,6 @@ class Oracle:
                 self.known[tuple(prefix[:n])] = row
         return self.known[tuple(prefix)]
 
-    def weights(self, tokens):
-        return self.all_of(tokens)[1]
-
 
 def allowed(prefix, limit, how, vocabulary=TARGETS):
     """What may follow."""
@@ -112,7 +110,7 @@ def rank(oracle, tokens, log_probability, how):
     """Wu et al. (2016), equation 14."""
     score = log_probability / ((5 + len(tokens) + 1) / 6) ** how.length_penalty
     if how.coverage_penalty:
-        attended = oracle.weights(tokens)
+        attended = oracle.weights(tuple(tokens))
         for column in attended.T if attended is not None else []:
             score += how.coverage_penalty * math.log(min(max(column.sum(), 1e-9), 1))
     return score
@@ -176,19 +174,23 @@ HOWS = {
 of_hows = pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 
 
+@pytest.fixture(scope="module")
+def oracle():
+    return Oracle([model_of()], [4, 8, 5])
+
+
 @of_hows
-@pytest.mark.parametrize("best", [1, 7, 85])
-def test_a_beam_wide_enough_finds_what_brute_force_finds(how, best):
-    how, some = Search(beam=85, best=best, **how), sources(2)
-    for source, found in zip(some, search([model_of()], batch_of(some), 3, how)):
-        expected = brute_force(Oracle([model_of()], source), 3, how)[:best]
-        assert_found(found, expected)
+@pytest.mark.parametrize("best", [1, 85])
+def test_a_beam_wide_enough_finds_what_brute_force_finds(how, best, oracle):
+    how = Search(beam=85, best=best, **how)
+    (found,) = search(oracle.models, batch_of([oracle.source]), 3, how)
+    assert_found(found, brute_force(oracle, 3, how)[:best])
 
 
 @pytest.mark.parametrize("kind", FEW)
-@pytest.mark.parametrize("beam, best", [(1, 1), (2, 1), (2, 2), (3, 2), (5, 5)])
+@pytest.mark.parametrize("beam, best", [(1, 1), (2, 1), (4, 3)])
 def test_a_narrow_beam_is_a_plainly_written_one(kind, beam, best):
-    some, model = sources(4, seed=beam), model_of(kind, seed=beam)
+    some, model = sources(3, seed=beam), model_of(kind, seed=beam)
     limits = [3 + n for n in range(len(some))]
     oracles = [Oracle([model], source) for source in some]
     for how in HOWS.values():
@@ -199,7 +201,7 @@ def test_a_narrow_beam_is_a_plainly_written_one(kind, beam, best):
             assert_found(found, slow_beam(oracle, limit, how))
 
 
-@pytest.mark.parametrize("beam", [4, module.PASSES, module.PASSES + 1, 30, 100])
+@pytest.mark.parametrize("beam", [module.PASSES, module.PASSES + 1, 60])
 def test_many_words_and_beams_of_every_width(beam):
     some, model, how = sources(3), model_of(targets=60), Search(beam, 0.6, best=min(beam, 10))
     for source, found in zip(some, search([model], batch_of(some), 5, how)):
@@ -209,7 +211,7 @@ def test_many_words_and_beams_of_every_width(beam):
 @pytest.mark.parametrize("ends", [-3.0, 0.0, 3.0])
 @pytest.mark.parametrize("length_penalty", [0.0, 0.5, 2.0])
 def test_stopping_early_loses_nothing_and_stops(monkeypatch, ends, length_penalty):
-    model, some, limit = model_of(ends=ends), sources(8), 12
+    model, some, limit = model_of(ends=ends), sources(4), 8
     steps = []
     say = module.Decoding.say
     monkeypatch.setattr(
@@ -308,7 +310,7 @@ def test_an_ensemble_says_the_mean_of_the_probabilities(how):
         oracle = Oracle(models, source)
         assert_found(found, slow_beam(oracle, 4, how))
         for h in found:
-            np.testing.assert_allclose(h.weights, oracle.weights(h.tokens), atol=1e-12)
+            np.testing.assert_allclose(h.weights, oracle.weights(tuple(h.tokens)), atol=1e-12)
 
 
 def test_a_model_twice_is_the_model():
