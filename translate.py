@@ -3,53 +3,74 @@
     python translate.py RUN "The cat is hungry."         one sentence
     python translate.py RUN < sentences.txt              one translation a line, in order
     python translate.py RUN                              a prompt
-    python translate.py RUN --beam 5 --n-best 3 --json   the three best, as JSON lines
+    python translate.py RUN --beam 5 --n-best 3          the three best: number, score, translation
+    python translate.py RUN --json                       JSON lines with tokens and attention
     python translate.py RUN --score < pairs.tsv          how probable given translations are
     python translate.py RUN --plot DIR "The cat ..."     attention and gates, drawn
 
 Standard output carries the translations and nothing else; from a pipe they come every 1000 lines.
+Scores and log-probabilities are natural logarithms, </s> included.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
+import signal
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 HOW_TO_TRAIN = "train one first:  python train_seq2seq.py  (a few minutes), or  make train"
 CHUNK = 1000  # sentences read before the first is written: memory stays bounded, batches stay full
 
+# name, type, default, the least, meaning
+SEARCH: list[tuple[str, type, Any, int, str]] = [
+    ("--beam", int, 1, 1, "hypotheses kept at every step; 1 is greedy search"),
+    ("--n-best", int, 1, 1, "translations of each sentence, best first; at most --beam"),
+    ("--length-penalty", float, 0.0, 0, "α of Wu et al. (2016): above 0 for longer translations"),
+    ("--coverage-penalty", float, 0.0, 0, "β of Wu et al.: for looking at every source word"),
+    ("--min-length", int, 0, 0, "tokens that a translation has at least"),
+    ("--max-length", int, None, 1, "and at most; without, twice the source's and 10"),
+    ("--no-repeat", int, 0, 0, "no sequence of N tokens twice; 0 for any"),
+]
 
-def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="RUN", help="a run directory made by train_seq2seq.py")
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line; the usage of so many options would bury it."""
+        self.exit(2, f"error: {message}; see --help\n")
+
+
+def path(text: str) -> str:
+    """An argparse type: the name of a file or directory; an unset shell variable gives none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
+
+
+def arguments() -> Parser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = "a run directory made by train_seq2seq.py"
+    parser.add_argument("run", metavar="RUN", nargs="?", type=path, help=made)
     parser.add_argument("sentence", nargs="*", help="sentences; standard input without")
     more = "a further run of the same tokenizers: their probabilities are averaged; may be repeated"
-    parser.add_argument("--ensemble", action="append", default=[], metavar="RUN", help=more)
+    parser.add_argument(
+        "--ensemble", action="append", default=[], metavar="RUN", type=path, help=more
+    )
 
     search = parser.add_argument_group("search")
-
-    def add(name: str, kind: type, default: Any, meaning: str) -> None:
+    for name, kind, default, _, meaning in SEARCH:
         meaning += f" (default: {default})" if default is not None else ""
         search.add_argument(name, type=kind, default=default, help=meaning, metavar="N")
-
-    add("--beam", int, 1, "hypotheses kept at every step; 1 is greedy search")
-    add("--n-best", int, 1, "translations of each sentence, best first")
-    add("--length-penalty", float, 0.0, "α of Wu et al. (2016): above 0 for longer translations")
-    add("--coverage-penalty", float, 0.0, "β of Wu et al. (2016): for looking at every source word")
-    add("--min-length", int, 0, "tokens that a translation has at least")
-    add("--max-length", int, None, "tokens that it has at most; twice the source's and 10 without")
-    add("--no-repeat", int, 0, "no sequence of N tokens twice; 0 for any")
     unknown = "a word that the model does not know becomes the source word that it looked at"
     search.add_argument("--replace-unknown", action="store_true", help=unknown)
     words = "with --replace-unknown: translations of such words, source TAB target"
-    search.add_argument("--dictionary", metavar="TSV", help=words)
+    search.add_argument("--dictionary", metavar="TSV", type=path, help=words)
 
     output = parser.add_argument_group("output")
     lines = "JSON lines: source, translation, tokens, scores, attention"
@@ -57,7 +78,7 @@ def arguments() -> argparse.ArgumentParser:
     given = "input is source TAB translation; output the translation's log-probability"
     output.add_argument("--score", action="store_true", help=given)
     where = "draw attention and decoder gates of each sentence into a directory, as PNG and SVG"
-    output.add_argument("--plot", metavar="DIR", help=where)
+    output.add_argument("--plot", metavar="DIR", type=path, help=where)
     shown = "draw the attention in the terminal, on standard error"
     output.add_argument("--show-attention", action="store_true", help=shown)
     output.add_argument("--batch-size", type=int, default=64, help="sentences at a time (64)")
@@ -65,31 +86,69 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def check(parser: Parser, args: argparse.Namespace) -> None:
+    """Ends the program where numbers are out of range, or options do not go together."""
+
+    def value(name: str) -> Any:
+        return getattr(args, name[2:].replace("-", "_"))
+
+    for name, _, _, least, _ in [*SEARCH, ("--batch-size", int, 64, 1, "")]:
+        given = value(name)
+        if given is not None and not least <= given < math.inf:
+            parser.error(f"{name} {given}: expected a number of at least {least}")
+    if args.n_best > args.beam:
+        parser.error(f"--n-best {args.n_best}: expected at most --beam, which is {args.beam}")
+    if args.max_length is not None and args.max_length < args.min_length:
+        parser.error(
+            f"--max-length {args.max_length}: expected at least --min-length, {args.min_length}"
+        )
+    if args.dictionary and not args.replace_unknown:
+        parser.error("--dictionary goes with --replace-unknown")
+    switches = [("--replace-unknown", bool, False, 0, "")]
+    for name, _, default, _, _ in [*SEARCH, *switches] if args.score else []:
+        if value(name) != default:
+            parser.error(f"{name} is for translating: --score takes translations as they are")
+
+
 def runs() -> list[Path]:
     """Runs that could be meant, newest last."""
-    return sorted(path.parent for path in Path("runs").glob("*/model.safetensors"))
+    found = Path("runs").glob("*/model.safetensors")
+    return [path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime)]
 
 
-def lines_of(stream: TextIO) -> Iterator[str]:
+def fail(error: object) -> NoReturn:
+    sys.exit("error: " + "; ".join(str(error).split("\n")))
+
+
+def lines_of(stream: TextIO | None) -> Iterator[str]:
     """UTF-8 lines without their ends; only \\n and \\r\\n end a line: one line in, one line out."""
+    if stream is None:
+        fail("standard input is closed: give sentences as arguments, or a file")
     stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
-    for number, line in enumerate(stream):
-        line = line.removeprefix("\ufeff") if number == 0 else line  # a byte order mark
-        yield line.removesuffix("\n").removesuffix("\r")
+    try:
+        for number, line in enumerate(stream):
+            line = line.removeprefix("\ufeff") if number == 0 else line  # a byte order mark
+            yield line.removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        fail(f"cannot read standard input: {error.strerror or error}")
 
 
-def prompted() -> Iterator[str]:
+def prompted(what: str) -> Iterator[str]:
     """What is typed, until the end of input or an empty line."""
     try:
         import readline  # noqa: F401  line editing
     except ImportError:
         pass
-    print("a sentence to translate, an empty line to end", file=sys.stderr)
+    sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    print(f"{what}, an empty line to end", file=sys.stderr)
+    # line editing must know the prompt, but a file that takes the translations must not
+    mine, its = ("", "> ") if sys.stdout.isatty() else ("> ", "")
     while True:
         try:
-            print("> ", end="", file=sys.stderr, flush=True)
-            line = input()
+            print(mine, end="", file=sys.stderr, flush=True)
+            line = input(its)
         except EOFError:
+            print(file=sys.stderr)
             return
         if not line.strip():
             return
@@ -104,13 +163,14 @@ def one_line(text: str) -> str:
 def pair_of(line: str, number: int) -> tuple[str, str]:
     source, tab, target = line.partition("\t")
     if not tab:
-        sys.exit(f"error: line {number} of the input has no tab: --score needs source TAB target")
+        fail(f"line {number} of the input has no tab: --score needs source TAB target")
     return source, target.partition("\t")[0]
 
 
-def record(sentence: str, one: Any) -> dict[str, Any]:
-    """A translation as a JSON line shows it; scores are natural logarithms."""
+def record(number: int, sentence: str, one: Any) -> dict[str, Any]:
+    """A translation as a JSON line shows it."""
     return {
+        "sentence": number,
         "source": sentence,
         "translation": one.text,
         "score": one.score,
@@ -123,100 +183,139 @@ def record(sentence: str, one: Any) -> dict[str, Any]:
 
 def main() -> None:
     parser = arguments()
-    if len(sys.argv) == 1:
-        found = runs()
-        known = f"\nruns here: {', '.join(map(str, found))}" if found else ""
-        parser.exit(
-            2, f"{parser.format_usage()}a run directory is missing; {HOW_TO_TRAIN}{known}\n"
-        )
-    args = parser.parse_args()
-    if args.batch_size < 1:
-        parser.error(f"--batch-size {args.batch_size}: expected at least 1")
-    if args.max_length is not None and args.max_length < max(1, args.min_length):
-        parser.error(f"--max-length {args.max_length}: expected at least 1 and --min-length")
-    if args.dictionary and not args.replace_unknown:
-        parser.error("--dictionary goes with --replace-unknown")
+    args = parser.parse_intermixed_args()  # options may stand between RUN and sentences
+    # without standard error, what is printed there would go to standard output
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
+    if args.run is None:
+        known = f"; runs here: {', '.join(map(str, runs()))}" if runs() else ""
+        parser.exit(2, f"error: a run directory is missing; {HOW_TO_TRAIN}{known}\n")
+    check(parser, args)
+    if sys.stdout is None:
+        fail("standard output is closed: there is nowhere to write translations to")
+    # translations are UTF-8 whatever the terminal's locale says
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
 
+    # an import that Ctrl-C interrupts may end in a page of advice: until then it kills at once
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     import minigrad as mg
     from datasets.files import CorpusError, read_tsv
-    from models.plots import attention_text, draw_translation
-    from models.search import Search
-    from models.translator import Translator
+    from models.translator import RunError, Translator
 
+    signal.signal(signal.SIGINT, handler)
     try:
-        how = Search(
+        dictionary = dict(read_tsv(args.dictionary)) if args.dictionary else None
+        mg.backend_for(args.device)
+        translator = Translator.load(args.run, *args.ensemble, device=args.device)
+    except (CorpusError, RunError, RuntimeError, MemoryError) as error:
+        fail(error)
+    needs = {
+        "--replace-unknown": args.replace_unknown,
+        "--coverage-penalty": args.coverage_penalty,
+        "--show-attention": args.show_attention,
+    }
+    if not translator.attends:
+        for name in filter(needs.get, needs):
+            fail(f"{name} needs attention, which {args.run} was trained without")
+    try:
+        work(args, translator, dictionary)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        abandon(sys.stdout)
+        sys.exit(141)  # as programs that die of SIGPIPE
+    except OSError as error:
+        abandon(sys.stdout)
+        fail(f"cannot write{f' {error.filename}' if error.filename else ''}: {error.strerror}")
+    except MemoryError:
+        fail("out of memory: a smaller --batch-size or --beam needs less")
+    except (FloatingPointError, RuntimeError) as error:
+        fail(error)
+
+
+def abandon(stream: TextIO) -> None:
+    """What is still to be written goes nowhere: the interpreter tries once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def work(args: argparse.Namespace, translator: Any, dictionary: dict[str, str] | None) -> None:
+    """Read, translate or score, and write."""
+    from tqdm import tqdm
+
+    from models.search import Search
+
+    by_hand = not args.sentence and sys.stdin is not None and sys.stdin.isatty()
+    if args.sentence:
+        sentences = map(one_line, args.sentence)
+    elif by_hand:
+        what = "source TAB translation to score" if args.score else "a sentence to translate"
+        sentences = prompted(what)
+    else:
+        sentences = lines_of(sys.stdin)
+    options = {
+        "how": Search(
             args.beam,
             args.length_penalty,
             args.coverage_penalty,
             args.min_length,
             args.no_repeat,
             args.n_best,
-        )
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        dictionary = dict(read_tsv(args.dictionary)) if args.dictionary else None
-        mg.backend_for(args.device)
-        translator = Translator.load(args.run, *args.ensemble, device=args.device)
-    except (CorpusError, ValueError, RuntimeError) as error:
-        sys.exit(f"error: {error}" + (f"\n{HOW_TO_TRAIN}" if not Path(args.run).exists() else ""))
-    # translations are UTF-8 whatever the terminal's locale says
-    sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
-
-    by_hand = not args.sentence and sys.stdin.isatty()
-    sentences: Iterable[str]
-    if args.sentence:
-        sentences = map(one_line, args.sentence)
-    else:
-        sentences = prompted() if by_hand and not args.score else lines_of(sys.stdin)
-    looking = args.json or args.plot or args.show_attention
-    options = {"max_length": args.max_length, "attention": looking, "dictionary": dictionary}
-    options["replace_unknown"] = args.replace_unknown
-
-    def results(chunk: list[str]) -> Iterator[tuple[str, list]]:
-        """Each sentence with its translations."""
-        if args.score:
-            pairs = [pair_of(line, read + n) for n, line in enumerate(chunk, 1)]
-            scored = translator.score(pairs, args.batch_size)
-            return zip([source for source, _ in pairs], [[one] for one in scored])
-        for sentence in filter(translator.too_long, chunk):
-            what = f"only the first {translator.max_source} tokens were read of"
-            print(f"{what}: {sentence[:60]}...", file=sys.stderr)
-        return zip(chunk, translator.search(chunk, args.batch_size, how, **options))
-
+        ),
+        "max_length": args.max_length,
+        "attention": bool(args.json or args.plot or args.show_attention),
+        "replace_unknown": args.replace_unknown,
+        "dictionary": dictionary,
+    }
     # on a terminal's standard error, and only where there is something to wait for
-    from tqdm import tqdm
-
     hidden = True if by_hand or args.sentence else None
     bar = tqdm(unit="sentence", delay=2, disable=hidden, dynamic_ncols=True, leave=False)
-    read = 0
-    try:
-        with bar:
-            while chunk := list(islice(iter(sentences), 1 if by_hand else CHUNK)):
-                for sentence, found in results(chunk):
-                    read += 1
-                    for one in found:
-                        if args.json:
-                            print(json.dumps(record(sentence, one), ensure_ascii=False))
-                        elif args.score:
-                            print(f"{one.log_probability:.6f}")
-                        elif args.n_best > 1:
-                            print(f"{one.score:.6f}\t{one.text}")
-                        else:
-                            print(one.text)
-                    if args.show_attention:
-                        print(attention_text(found[0]), file=sys.stderr)
-                    if args.plot:
-                        draw_translation(translator, sentence, found[0], Path(args.plot), read)
-                sys.stdout.flush()
-                bar.update(len(chunk))
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
-        sys.stderr.close()
-    except OSError as error:
-        sys.exit(f"error: cannot write: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    number = count(1)
+    with bar:
+        for first in count(1, CHUNK):
+            # where a person waits, one by one
+            chunk = list(islice(sentences, 1 if by_hand else CHUNK))
+            if not chunk:
+                return
+            given = [pair_of(line, first + n) for n, line in enumerate(chunk)] if args.score else []
+            for n, sentence in enumerate([source for source, _ in given] or chunk, first):
+                if translator.too_long(sentence):
+                    what = f"only the first {translator.max_source} tokens are read"
+                    tqdm.write(f"warning: sentence {n} is long, {what}", file=sys.stderr)
+            if args.score:
+                scored = translator.score(given, args.batch_size, bar.update)
+                found = [[one] for one in scored]
+            else:
+                found = translator.search(chunk, args.batch_size, progress=bar.update, **options)
+            for line, pair, best in zip(chunk, given or chunk, found):
+                write(args, next(number), pair[0] if args.score else line, best, translator)
+            sys.stdout.flush()
+
+
+def write(
+    args: argparse.Namespace, number: int, sentence: str, best: list[Any], translator: Any
+) -> None:
+    """All that is wanted of a sentence."""
+    for one in best:
+        if args.json:
+            print(json.dumps(record(number, sentence, one), ensure_ascii=False))
+        elif args.score:
+            print(f"{one.log_probability:.6f}")
+        elif args.n_best > 1:
+            print(f"{number}\t{one.score:.6f}\t{one.text}")
+        else:
+            print(one.text)
+    if args.show_attention or args.plot:
+        from models.plots import attention_text, draw_translation
+
+        if args.show_attention:
+            print(attention_text(best[0]), file=sys.stderr)
+        if args.plot:
+            draw_translation(translator, sentence, best[0], Path(args.plot), number)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)  # after ^C
+        sys.exit(130)

@@ -16,6 +16,10 @@ from minigrad.nn import functional as F
 
 from .seq2seq import Memory, Seq2Seq, State
 
+WINDOW = 64  # target steps scored at a time: a very long translation needs no more memory
+PASSES = 8  # for so many, as many passes for a maximum are faster than a partition
+NOT_FINITE = "the model's outputs are not finite numbers: train again, with a smaller learning rate"
+
 
 class Hypothesis(NamedTuple):
     """A translation as token numbers, without <s> and </s>."""
@@ -31,8 +35,8 @@ class Search:
     """How translations are looked for.
 
     - `beam`: hypotheses kept at every step; 1 is greedy search
-    - `length_penalty` α and `coverage_penalty` β of Wu et al. (2016): hypotheses are ranked by
-      log P / ((5 + length) / 6)^α + β Σ_source log min(Σ_target weights, 1)
+    - `length_penalty` α and `coverage_penalty` β of Wu et al. (2016): whole translations are ranked
+      by log P / ((5 + length) / 6)^α + β Σ_source log min(Σ_target weights, 1), </s> included
     - `min_length`, in tokens, and `no_repeat`: no n-gram of this size twice, 0 for any; where the
       two leave nothing to say, the translation ends
     - `best`: how many hypotheses to return for a sentence, at most `beam`
@@ -71,7 +75,7 @@ class Search:
 
 
 class Decoding:
-    """Models of one target vocabulary that say the same tokens; the rows are hypotheses."""
+    """Models of one target vocabulary that hear the same tokens; the rows are hypotheses."""
 
     def __init__(self, models: Sequence[Seq2Seq], batch: Batch):
         self.models = models
@@ -79,19 +83,19 @@ class Decoding:
         self.states: list[State] = [memory.start for memory in self.memories]
 
     def say(self, tokens: np.ndarray) -> tuple[Tensor, list[Tensor | None]]:
-        """The next tokens (T, rows) -> log-probabilities of those after them (T, rows, V), of the
-        mean of the models' probabilities, and each model's attention (rows, T, S).
+        """The next tokens (T, rows) -> logits of those after them (T, rows, V), for several models
+        the logarithm of their mean probability, and each model's attention (rows, T, S).
         """
         said = [
             model.decoder(mg.as_tensor(tokens, device=model.device), state, memory)
             for model, state, memory in zip(self.models, self.states, self.memories)
         ]
         self.states = [decoded.state for decoded in said]
-        each = [F.log_softmax(decoded.logits, 2) for decoded in said]
-        together = each[0]
-        if len(each) > 1:
-            together = mg.logsumexp(mg.stack(each), 0) - math.log(len(each))
-        return together, [decoded.weights for decoded in said]
+        logits = said[0].logits
+        if len(said) > 1:
+            each = mg.stack([F.log_softmax(decoded.logits, 2) for decoded in said])
+            logits = mg.logsumexp(each, 0) - math.log(len(said))
+        return logits, [decoded.weights for decoded in said]
 
     def keep(self, rows: np.ndarray, same_sentences: bool) -> None:
         """Go on with these rows, in this order; one may come several times."""
@@ -110,53 +114,55 @@ def search(
     """The best hypotheses of every sentence, best first, of at most `limits` tokens, one number or
     one for each sentence. Only the source of the batch is read.
 
-    A hypothesis that has said </s> keeps its place in the beam, so that the beam of a sentence
-    narrows; at the limit </s> is all that can be said. The search ends when every place is taken or
-    no live hypothesis can overtake the `best` finished ones. No sentence sees another.
+    The most probable continuations take the places of a beam. One that has said </s> keeps its
+    place, so that the beam of a sentence narrows; at the limit </s> is all that can be said. The
+    search of a sentence ends when every place is kept or no live hypothesis can overtake the `best`
+    finished ones. No sentence sees another. Raises
+    FloatingPointError where a model says no numbers.
     """
     N = len(batch)
     limits = np.broadcast_to(np.asarray(limits), N)
     done: list[list[Hypothesis]] = [[] for _ in range(N)]
+    places, goal = np.full(N, how.beam), np.full(N, -np.inf)  # left, and the score to overtake
     with mg.no_grad():
         decoding = Decoding(models, batch)
-        sentence, total = np.arange(N), np.zeros(N)  # of every row
-        said, seen = np.full((0, N), BOS), []  # tokens (step, rows), and where each looked
+        sentence, total = np.arange(N), np.zeros(N)  # of every row; ascending
         tokens = np.full((1, N), BOS)
-        for step in range(int(limits.max(initial=-1)) + 1):
-            log_p, weights = decoding.say(tokens)
+        said = np.empty((0, N), np.int64)  # (step, rows)
+        seen: list[np.ndarray] = []  # attention of every step, and the row that it was in then
+        origin = np.empty((0, N), np.int64)  # (step, rows)
+        for step in range(int(limits.max()) + 1):
+            logits, weights = decoding.say(tokens)
             looks = mean_weights(weights) if attention or how.coverage_penalty else None
             if looks is not None:
                 seen.append(looks)  # (rows, S)
-            scores, ids = candidates(log_p[0], said, step >= limits[sentence], how)
-            scores = scores + total[:, None]  # (rows, k)
-            # the best of every sentence, as many as its beam has places
-            k = scores.shape[1]
-            owner = np.repeat(sentence, k)
-            order = np.lexsort((-scores.ravel(), owner))
-            owner = owner[order]
-            rank = np.arange(len(order)) - np.searchsorted(owner, owner)
-            places = np.array([how.beam - len(hypotheses) for hypotheses in done])
-            order = order[(rank < places[owner]) & (scores.ravel()[order] > -np.inf)]
-            rows, tokens, total = order // k, ids.ravel()[order], scores.ravel()[order]
+                origin = np.concatenate([origin, np.arange(len(sentence))[None, :]])
+            scores, ids = candidates(logits[0], said, step >= limits[sentence], how)
+            if not np.isfinite(scores[:, 0]).all():  # a row can always say something
+                raise FloatingPointError(NOT_FINITE)
+            rows, which = chosen(scores + total[:, None], sentence, places)
+            tokens, total = ids[rows, which], total[rows] + scores[rows, which]
             ended = tokens == EOS
-            for row, log_probability in zip(rows[ended], total[ended]):
+            for row, log_probability in zip(rows[ended], total[ended].tolist()):
                 n = sentence[row]
                 looked = None
                 if seen:
-                    looked = np.array([w[row] for w in seen])[:, : batch.source_lengths[n]]
-                score = how.score(float(log_probability), step + 1, looked)
-                ids = said[:, row].tolist()
-                done[n].append(Hypothesis(ids, score, float(log_probability), looked))
+                    looked = np.array([w[at] for w, at in zip(seen, origin[:, row])])
+                    looked = looked[:, : batch.source_lengths[n]]
+                score = how.score(log_probability, step + 1, looked)
+                done[n].append(Hypothesis(said[:, row].tolist(), score, log_probability, looked))
+                places[n] -= 1
+                if len(done[n]) >= how.best:
+                    goal[n] = sorted([h.score for h in done[n]])[-how.best]
             # who goes on: hypotheses that have not ended, of sentences that are not decided
             rows, tokens, total = rows[~ended], tokens[~ended], total[~ended]
-            going = ~decided(sentence[rows], total, done, limits, how)
+            going = open_rows(sentence[rows], how.bound(total, limits[sentence[rows]]), goal)
             rows, tokens, total = rows[going], tokens[going][None, :], total[going]
             if not len(rows):
                 break
             if not np.array_equal(rows, np.arange(len(sentence))):
                 decoding.keep(rows, np.array_equal(sentence[rows], sentence))
-                seen = [w[rows] for w in seen]
-            sentence = sentence[rows]
+                sentence, origin = sentence[rows], origin[:, rows]
             said = np.concatenate([said[:, rows], tokens])
     return [sorted(some, key=lambda h: -h.score)[: how.best] for some in done]
 
@@ -168,11 +174,15 @@ def mean_weights(weights: Sequence[Tensor | None]) -> np.ndarray | None:
 
 
 def candidates(
-    log_p: Tensor, said: np.ndarray, at_limit: np.ndarray, how: Search
+    logits: Tensor, said: np.ndarray, at_limit: np.ndarray, how: Search
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best next tokens of every row: log-probabilities, float64, and ids, (rows, k) each."""
-    rows, V = log_p.shape
-    forbidden = None
+    """The best next tokens of every row: log-probabilities, float64, and ids, (rows, k) each. The
+    logits are used up.
+    """
+    rows, V = logits.shape
+    normalizer = mg.logsumexp(logits, 1, keepdim=True)
+    logits[:, PAD] = -math.inf
+    logits[:, BOS] = -math.inf
     if at_limit.any() or len(said) < how.min_length or how.no_repeat:
         forbidden = np.zeros((rows, V), bool)
         forbidden[:, EOS] = len(said) < how.min_length
@@ -182,16 +192,21 @@ def candidates(
         forbidden[:, [PAD, BOS]] = True
         nothing_else = at_limit | forbidden.all(1)
         forbidden[nothing_else] = np.arange(V) != EOS
-        forbidden = mg.as_tensor(forbidden, device=log_p.device)
-    else:
-        forbidden = mg.as_tensor(np.isin(np.arange(V), [PAD, BOS]), device=log_p.device)
-    log_p = log_p.masked_fill(forbidden, -math.inf)
-    if how.beam == 1:
-        ids = log_p.argmax(1, keepdim=True)
-        values = log_p.gather(1, ids)
-    else:
-        values, ids = log_p.topk(min(how.beam, V), 1)
-    return values.to_numpy().astype(np.float64), ids.to_numpy()
+        logits = logits.masked_fill(mg.as_tensor(forbidden, device=logits.device), -math.inf)
+    values, ids = largest(logits, min(how.beam, V))
+    return (values - normalizer).to_numpy().astype(np.float64), ids.to_numpy()
+
+
+def largest(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest logits of every row, largest first, and their ids. The logits are used up."""
+    if k > PASSES:
+        return logits.topk(k, 1)
+    every, values, ids = mg.arange(len(logits), device=logits.device), [], []
+    for _ in range(k):
+        ids.append(logits.argmax(1, keepdim=True))
+        values.append(logits.gather(1, ids[-1]))
+        logits[every, ids[-1].squeeze(1)] = -math.inf
+    return mg.cat(values, 1), mg.cat(ids, 1)
 
 
 def repeating(said: list[int], n: int) -> list[int]:
@@ -200,28 +215,50 @@ def repeating(said: list[int], n: int) -> list[int]:
     return [said[at + n - 1] for at in range(len(said) - n + 1) if said[at : at + n - 1] == start]
 
 
-def decided(
-    sentence: np.ndarray, total: np.ndarray, done: list, limits: np.ndarray, how: Search
-) -> np.ndarray:
-    """For every live row whether its sentence needs no more search."""
-    can_reach = how.bound(total, limits[sentence])
-    decided = np.zeros(len(sentence), bool)
-    for n in np.unique(sentence):
-        mine = sentence == n
-        finished = sorted([h.score for h in done[n]], reverse=True)
-        enough = len(finished) >= how.best and finished[how.best - 1] >= can_reach[mine].max()
-        decided[mine] = enough or len(finished) >= how.beam
-    return decided
+def chosen(
+    scores: np.ndarray, sentence: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best candidates (rows, k) of every sentence, as many as it has places: rows and columns,
+    sentence by sentence, best first.
+    """
+    N, k = len(places), scores.shape[1]
+    if k == 1:  # one row a sentence
+        rows = np.flatnonzero(scores[:, 0] > -np.inf)
+        return rows, np.zeros_like(rows)
+    first = np.searchsorted(sentence, np.arange(N))  # row of every sentence
+    width = int(np.bincount(sentence).max())
+    table = np.full((N, width, k), -np.inf)  # sorting short rows is faster than one long one
+    table[sentence, np.arange(len(sentence)) - first[sentence]] = scores
+    table = table.reshape(N, width * k)
+    order = np.argsort(-table, axis=1, kind="stable")[:, : places.max()]
+    possible = np.take_along_axis(table, order, 1) > -np.inf
+    n, rank = np.nonzero(possible & (np.arange(order.shape[1]) < places[:, None]))
+    return first[n] + order[n, rank] // k, order[n, rank] % k
+
+
+def open_rows(sentence: np.ndarray, can_reach: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """For every live row whether one of its sentence can still pass the sentence's goal."""
+    best = np.full(len(goal), -np.inf)
+    np.maximum.at(best, sentence, can_reach)
+    return (best > goal)[sentence]
 
 
 def forced(models: Sequence[Seq2Seq], batch: Batch) -> tuple[np.ndarray, np.ndarray | None]:
     """Log-probabilities (T, B), float64, of the batch's own target tokens, 0 at padding, and the
-    mean attention (B, T, S).
+    mean attention (B, T, S). Raises
+    FloatingPointError where a model says no numbers.
     """
+    own, looks = [], []
     with mg.no_grad():
-        log_p, weights = Decoding(models, batch).say(batch.target_in)
-        target = mg.as_tensor(batch.target_out, device=log_p.device)
-        own = log_p.gather(2, target.unsqueeze(2)).squeeze(2)
-    some = [w.to_numpy() for w in weights if w is not None]
-    values = np.where(batch.target_out == PAD, 0.0, own.to_numpy().astype(np.float64))
-    return values, sum(some) / len(some) if some else None
+        decoding = Decoding(models, batch)
+        for start in range(0, len(batch.target_in), WINDOW):
+            logits, weights = decoding.say(batch.target_in[start : start + WINDOW])
+            target = mg.as_tensor(batch.target_out[start : start + WINDOW], device=logits.device)
+            log_p = F.log_softmax(logits, 2).gather(2, target.unsqueeze(2)).squeeze(2)
+            own.append(log_p.to_numpy().astype(np.float64))
+            some = [w.to_numpy() for w in weights if w is not None]
+            looks.append(sum(some) / len(some) if some else None)
+    values = np.where(batch.target_out == PAD, 0.0, np.concatenate(own))
+    if not np.isfinite(values).all():
+        raise FloatingPointError(NOT_FINITE)
+    return values, None if looks[0] is None else np.concatenate(looks, 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +14,11 @@ import numpy as np
 from datasets import UNK, Tokenizer, load_tokenizer, sorted_batches
 from minigrad.serialization import load_file, replacing, save_file, write_text
 
-from .options import ModelOptions, OptionError
+from .options import ModelOptions
 from .search import Search, forced, search
 from .seq2seq import Seq2Seq
+
+Progress = Callable[[int], Any]
 
 FORMAT = 2  # of the run directory; another one is refused with a sentence
 
@@ -56,13 +59,21 @@ class Translator:
     def model(self) -> Seq2Seq:
         return self.models[0]
 
+    @property
+    def attends(self) -> bool:
+        """Whether a model has attention."""
+        return any(model.decoder.attention is not None for model in self.models)
+
     def example(self, source: str, target: str = "") -> tuple[list[int], list[int]]:
         """A sentence pair as token numbers, the source cut to `max_source`."""
         return self.source.encode(source)[: self.max_source], self.target.encode(target)
 
     def too_long(self, sentence: str) -> bool:
         """Whether a sentence has more tokens than are read."""
-        return len(self.source.encode(sentence)) > self.max_source
+        # a token has a character at least, but for the space that subwords put before a sentence
+        return len(sentence) >= self.max_source and (
+            len(self.source.encode(sentence)) > self.max_source
+        )
 
     def translate(self, sentences: Sequence[str], batch_size: int = 64, **more: Any) -> list[str]:
         """One translation a sentence, in order; an empty sentence stays empty. See `search`."""
@@ -77,23 +88,28 @@ class Translator:
         attention: bool = False,
         replace_unknown: bool = False,
         dictionary: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
     ) -> list[list[Translation]]:
         """The best translations of each sentence, best first, of at most `max_length` tokens, by
-        default twice the source's and ten.
+        default twice the source's and ten, or the `min_length` of the search if that is more. An
+        empty sentence has one, which is empty. `progress` is told how many more are done.
 
         With `replace_unknown`, a word that the model does not know is the source word it looked at
-        (Luong et al. 2015), in the words of the `dictionary` where it has an entry.
+        (Luong et al. 2015), in the words of the `dictionary` where it has an entry. Raises
+        FloatingPointError where a model says no numbers.
         """
-        found: list[list[Translation]] = [[Translation("", [], [], 0.0, 0.0, None)]] * len(
-            sentences
-        )
+        found = [[Translation("", [], [], 0.0, 0.0, None)] for _ in sentences]
+        replacement = self.replacement(dictionary or {}) if replace_unknown else None
         examples = [self.example(sentence) for sentence in sentences]
         filled = [n for n, (source, _) in enumerate(examples) if source]
         for model in self.models:
             model.eval()
+        if progress is not None:
+            progress(len(sentences) - len(filled))
         for positions, batch in sorted_batches([examples[n] for n in filled], batch_size):
-            # no sentence of the corpora needs more
-            limits = max_length or 2 * batch.source_lengths + 10
+            limits = max_length
+            if limits is None:  # no sentence of the corpora needs more
+                limits = np.maximum(2 * batch.source_lengths + 10, how.min_length)
             some = search(self.models, batch, limits, how, attention or replace_unknown)
             for position, hypotheses in zip(positions, some):
                 n = filled[position]
@@ -101,20 +117,44 @@ class Translator:
                 found[n] = []
                 for ids, score, log_probability, weights in hypotheses:
                     pieces = [self.target.tokens[i] for i in ids]
-                    if replace_unknown and weights is not None:
+                    if replacement is not None and weights is not None:
                         for t in np.flatnonzero(np.array(ids) == UNK):
-                            word = source[weights[t, : len(source) - 1].argmax()]
-                            word = self.source.decode_pieces([word])
-                            pieces[t] = (dictionary or {}).get(word, word)
+                            pieces[t] = replacement(source[weights[t, : len(source) - 1].argmax()])
                     text = self.target.decode_pieces(pieces)
                     pieces.append("</s>")
                     found[n].append(
                         Translation(text, source, pieces, score, log_probability, weights)
                     )
+            if progress is not None:
+                progress(len(positions))
         return found
 
-    def score(self, pairs: Sequence[tuple[str, str]], batch_size: int = 64) -> list[Translation]:
-        """Given translations, as the models see them: their log-probabilities and attention."""
+    def replacement(self, dictionary: Mapping[str, str]) -> Callable[[str], str]:
+        """From a piece of the source to what stands for it in the target."""
+
+        def word_of(pieces: list[str]) -> str:
+            return self.source.decode_pieces(pieces).strip(" ")
+
+        # an entry is found however its source word is written, if the tokenizer reads it alike
+        entries = {word_of(self.source.pieces(word)): entry for word, entry in dictionary.items()}
+
+        def replaced(piece: str) -> str:
+            word = word_of([piece])
+            # of tokenizers that write alike, the piece itself: it knows the spaces beside it
+            return entries.get(word, piece if self.source.kind == self.target.kind else word)
+
+        return replaced
+
+    def score(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        batch_size: int = 64,
+        progress: Progress | None = None,
+    ) -> list[Translation]:
+        """Given translations, as the models see them: their log-probabilities and attention.
+        `progress` is told how many more are done. Raises
+        FloatingPointError where a model says no numbers.
+        """
         scored: list[Any] = [None] * len(pairs)
         for model in self.models:
             model.eval()
@@ -128,6 +168,8 @@ class Translator:
                 if weights is not None:
                     looks = weights[column, : len(target), : len(source)]
                 scored[n] = Translation(pairs[n][1], source, target, total, total, looks)
+            if progress is not None:
+                progress(len(positions))
         return scored
 
     # the run directory
@@ -167,30 +209,36 @@ class Translator:
     def described(cls, run: str | Path) -> Translator:
         """The model of a run with fresh weights. Raises RunError, saying which file and why."""
         run = Path(run)
-        if not (run / "model.json").is_file():
-            raise RunError(
-                f"{run} is no run directory (it has no model.json): train one with train_seq2seq.py"
+        path = run / "model.json"
+        if not os.path.exists(path):
+            what = (
+                "is no run directory: it has no model.json"
+                if os.path.exists(run)
+                else "does not exist"
             )
-        about = read_json(run / "model.json")
-        if about.get("format") != FORMAT:
+            raise RunError(f"{run} {what}; train a run with train_seq2seq.py")
+        about = read_json(path)
+        number = about.get("format")
+        if number != FORMAT:
+            newer = type(number) is int and number > FORMAT
             raise RunError(
-                f"{run} has format {about.get('format')}, this program reads format {FORMAT}: "
-                "translate with the version that trained it, or train again"
+                f"{run} has format {number!r}, this program reads format {FORMAT}: "
+                + ("it is older than the run; update it" if newer else "train again")
             )
         try:
             joint, max_source = about["joint"], about["max_source"]
-            names = ["joint_tokenizer"] * 2 if joint else ["source_tokenizer", "target_tokenizer"]
             options = ModelOptions.of(about["options"])
             if type(joint) is not bool or type(max_source) is not int or max_source < 1:
                 raise ValueError(f"joint is {joint!r}, max_source is {max_source!r}")
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise RunError(f"{run / 'model.json'} is damaged: {error!r}") from error
+            raise RunError(f"{path} is damaged: {error!r}") from error
+        names = ["joint_tokenizer"] * 2 if joint else ["source_tokenizer", "target_tokenizer"]
         source = read_tokenizer(run / f"{names[0]}.json")
         target = source if joint else read_tokenizer(run / f"{names[1]}.json")
         try:
             return cls.new(source, target, options, max_source)
-        except OptionError as error:
-            raise RunError(f"{run} is damaged: {error}") from error
+        except (TypeError, ValueError, MemoryError) as error:
+            raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
 
     @classmethod
     def load(cls, *runs: str | Path, device: str = "cpu") -> Translator:
@@ -217,10 +265,12 @@ def read_json(path: Path) -> dict[str, Any]:
     """Raises RunError."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
     if not isinstance(data, dict):
-        raise RunError(f"cannot read {path}: expected a dict, found a {type(data).__name__}")
+        raise RunError(f"{path} is damaged: expected a dict, found a {type(data).__name__}")
     return data
 
 
@@ -228,5 +278,7 @@ def read_tokenizer(path: Path) -> Tokenizer:
     """Raises RunError."""
     try:
         return load_tokenizer(path.read_bytes(), str(path))
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise RunError(str(error)) from error
