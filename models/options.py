@@ -23,6 +23,8 @@ class ModelOptions:
       `encoder_hidden_size`, `encoder_layers` where the encoder's differ, 0 where they do not
     - `bidirectional`: the encoder also reads from the end; `reverse_source`: it reads the source
       backwards (Sutskever et al. 2014)
+    - `hidden_only`: the decoder takes over the hidden state alone, and its cell begins at zero, as
+      in Saitoh's "Deep Learning from Scratch 2" (2018): LSTM only
     - `attention`: "none"; Luong et al. (2015): "dot" and "general"; Bahdanau et al. (2015):
       "additive"; Vaswani et al. (2017): "multi-head", with `heads` heads
     - `input_feeding`: the decoder hears its last attentional vector (Luong et al. 2015)
@@ -45,6 +47,7 @@ class ModelOptions:
     encoder_layers: int = 0
     bidirectional: bool = True
     reverse_source: bool = False
+    hidden_only: bool = False
     attention: str = "dot"
     heads: int = 4
     input_feeding: bool = False
@@ -105,6 +108,10 @@ class ModelOptions:
             (
                 self.layer_norm and self.cell != "lstm",
                 f"layer normalisation is for the cell lstm, not for {self.cell}",
+            ),
+            (
+                self.hidden_only and self.cell != "lstm",
+                f"the hidden state is all that a {self.cell} has: hidden_only is for the lstm",
             ),
             (
                 self.variational and not (self.dropout and self.stacked),

@@ -123,8 +123,9 @@ class Encoder(nn.Module):
         self.rnn = recurrent(o, o.embedding_size, hidden, layers, bidirectional=o.bidirectional)
         self.directions = 1 + o.bidirectional
         self.size, self.layers, self.reverse = self.directions * hidden, o.layers, o.reverse_source
-        # the decoder takes the states over where they fit as they are
-        parts = 0 if self.size == o.hidden_size and layers == o.layers else 1 + (o.cell == "lstm")
+        self.hidden_only, parts = o.hidden_only, 1 + (o.cell == "lstm" and not o.hidden_only)
+        if self.size == o.hidden_size and layers == o.layers:
+            parts = 0  # the decoder takes the states over as they are
         self.bridges = nn.ModuleList([nn.Linear(self.size, o.hidden_size) for _ in range(parts)])
 
     def forward(
@@ -138,7 +139,11 @@ class Encoder(nn.Module):
         ys, last = run(self.rnn, x, None, lengths=lengths, truncate=truncate)
         if order is not None:
             ys = ys[order]  # an output stands where its token does
-        return ys, tuple(map(self.bridge, last, self.bridges)) if len(self.bridges) else last
+        if len(self.bridges):
+            last = tuple(map(self.bridge, last, self.bridges))
+        if self.hidden_only:
+            last = last[0], mg.zeros_like(last[0])
+        return ys, last
 
     def bridge(self, last: Tensor, linear: nn.Linear) -> Tensor:
         """Both directions of each layer as one state. Decoder and encoder layers meet from the top;

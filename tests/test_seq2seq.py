@@ -29,6 +29,7 @@ EXTRAS = {
     "coverage": {"coverage": True},
     "peeky": {"peeky": True},
     "reversed": {"reverse_source": True},
+    "hidden only": {"hidden_only": True},
     "tied": {"tie": "target"},
     "all": {
         "layers": 2, "input_feeding": True, "coverage": True, "peeky": True, "tie": "all",
@@ -368,6 +369,17 @@ def test_a_reversed_source_is_the_reversed_sentence_and_attention_stays_in_place
         np.testing.assert_allclose(weights[0][b, :, :n], weights[1][b, :, :n][:, ::-1])
 
 
+def test_the_cell_of_a_decoder_may_begin_at_zero():
+    for more in ({}, {"bidirectional": False}):
+        whole, half = model_of(**more), model_of(hidden_only=True, **more)
+        half.load_state_dict(whole.state_dict(), strict=False)
+        batch = Batch.of(examples())
+        states = [model.encode(batch).start.rnn for model in (whole, half)]
+        np.testing.assert_array_equal(states[0][0].detach().numpy(), states[1][0].detach().numpy())
+        assert np.abs(states[0][1].detach().numpy()).min() > 0
+        assert (states[1][1].detach().numpy() == 0).all()
+
+
 def test_tied_weights_are_one():
     model = model_of(tie="target")
     assert model.decoder.output.weight is model.decoder.embedding.weight
@@ -506,6 +518,7 @@ REFUSED = {
         {"attention": "multi-head", "heads": 3, "hidden_size": 8}, "3 heads do not divide .* 8"
     ),
     "norm of a GRU": ({"cell": "gru", "layer_norm": True}, "lstm, not for gru"),
+    "hidden state of a GRU": ({"cell": "gru", "hidden_only": True}, "all that a gru has"),
     "variational with one layer": ({"variational": True, "dropout": 0.1}, "two layers"),
     "variational without dropout": ({"variational": True, "layers": 2}, "--dropout"),
     "an unknown cell": ({"cell": "mgu"}, "'mgu': expected one of lstm, gru, rnn"),
