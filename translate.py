@@ -182,18 +182,18 @@ def record(number: int, sentence: str, one: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = arguments()
-    args = parser.parse_intermixed_args()  # options may stand between RUN and sentences
     # without standard error, what is printed there would go to standard output
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
-    if args.run is None:
-        known = f"; runs here: {', '.join(map(str, runs()))}" if runs() else ""
-        parser.exit(2, f"error: a run directory is missing; {HOW_TO_TRAIN}{known}\n")
-    check(parser, args)
     if sys.stdout is None:
         fail("standard output is closed: there is nowhere to write translations to")
     # translations are UTF-8 whatever the terminal's locale says
     sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+    parser = arguments()
+    args = parser.parse_intermixed_args()  # options may stand between RUN and sentences
+    if args.run is None:
+        known = f"; runs here: {', '.join(map(str, runs()))}" if runs() else ""
+        parser.exit(2, f"error: a run directory is missing; {HOW_TO_TRAIN}{known}\n")
+    check(parser, args)
 
     # an import that Ctrl-C interrupts may end in a page of advice: until then it kills at once
     handler = signal.getsignal(signal.SIGINT)
