@@ -27,6 +27,7 @@ from typing import Any, NoReturn, TextIO
 
 HOW_TO_TRAIN = "train one first:  python train_seq2seq.py  (a few minutes), or  make train"
 CHUNK = 1000  # sentences read before the first is written: memory stays bounded, batches stay full
+PATIENCE = 2  # seconds until there is a progress bar
 
 # name, type, default, the least, meaning
 SEARCH: list[tuple[str, type, Any, int, str]] = [
@@ -268,7 +269,7 @@ def work(args: argparse.Namespace, translator: Any, dictionary: dict[str, str] |
     }
     # on a terminal's standard error, and only where there is something to wait for
     hidden = True if by_hand or args.sentence else None
-    bar = tqdm(unit="sentence", delay=2, disable=hidden, dynamic_ncols=True, leave=False)
+    bar = tqdm(unit="sentence", delay=PATIENCE, disable=hidden, dynamic_ncols=True, leave=False)
     number = count(1)
     with bar:
         for first in count(1, CHUNK):

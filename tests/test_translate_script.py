@@ -1,14 +1,17 @@
 """translate.py as its users meet it, and as those who try to break it do."""
 
 import contextlib
+import fcntl
 import io
 import json
 import os
 import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -80,13 +83,13 @@ class Done:
 def script(monkeypatch):
     """The program in this process: a fresh one for each of a long table would take minutes."""
 
-    def call(*args, text=b""):
+    def call(*args, text=b"", terminal=None):
         text = text.encode("utf-8") if isinstance(text, str) else text
         out, err = io.BytesIO(), io.StringIO()
         monkeypatch.setattr(sys, "argv", ["translate.py", *map(str, args)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text), "ascii"))
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "ascii"))
-        monkeypatch.setattr(sys, "stderr", err)
+        monkeypatch.setattr(sys, "stderr", terminal or err)
         rc = 0
         try:
             translate.main()
@@ -251,7 +254,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(script, run, tmp_path, args,
 
 @pytest.mark.skipif(mg.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there(script, run):
-    script(run, "--device", "cuda", "x").failed("cuda", "--device" if False else "auto")
+    script(run, "--device", "cuda", "x").failed("cuda", "auto")
     assert script(run, "--device", "auto", SOURCES[0]).rc == 0
 
 
@@ -412,27 +415,20 @@ def test_ctrl_c_at_the_prompt(run):
     assert rc == 130 and "stopped" in shown and "Traceback" not in shown
 
 
-def test_a_progress_bar_on_standard_error_only(run, tmp_path):
+def test_a_progress_bar_on_standard_error_only(script, run, monkeypatch):
     """Where standard error is a terminal and there is something to wait for."""
-    terminal, side = pty.openpty()
-    with open(tmp_path / "out", "wb") as out:
-        waiting = subprocess.Popen(
-            [*COMMAND, str(run)], stdin=subprocess.PIPE, stdout=out, stderr=side, env=ENV
-        )
-    os.close(side)
-    waiting.stdin.write(b"The cat.\n" * 1000)  # a whole chunk
-    waiting.stdin.flush()
-    time.sleep(3)  # short inputs have none: it comes after two seconds
-    waiting.stdin.write(b"The cat.\n" * 1500)
-    waiting.stdin.close()
-    shown = b""
-    while (some := read_some(terminal)) is not None:
-        shown += some
-    assert waiting.wait(60) == 0
-    os.close(terminal)
-    lines = (tmp_path / "out").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 2500 and len(set(lines)) == 1
-    assert b"sentence/s" in shown
-    # no terminal, no bar
-    done = ended(process(run, stdin=subprocess.PIPE), b"The cat.\n" * 10)
-    assert done.err == "" and done.lines == lines[:10]
+    text = "The cat.\n" * 200
+    quiet = script(run, text=text)
+    assert quiet.err == "" and len(quiet.lines) == 200
+    for patience, bar in ((0, True), (60, False)):
+        monkeypatch.setattr(translate, "PATIENCE", patience)
+        terminal, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        with open(side, "w", encoding="utf-8") as stream:
+            done = script(run, "--batch-size", 1, text=text, terminal=stream)
+        assert done.out == quiet.out
+        shown = b""
+        while some := read_some(terminal):
+            shown += some
+        os.close(terminal)
+        assert (b"sentence/s" in shown) == bar
