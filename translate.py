@@ -27,6 +27,7 @@ from typing import Any, NoReturn, TextIO
 
 HOW_TO_TRAIN = "train one first:  python train_seq2seq.py  (a few minutes), or  make train"
 CHUNK = 1000  # sentences read before the first is written: memory stays bounded, batches stay full
+PATIENCE = 2  # seconds until there is a progress bar
 
 # name, type, default, the least, meaning
 SEARCH: list[tuple[str, type, Any, int, str]] = [
@@ -182,18 +183,18 @@ def record(number: int, sentence: str, one: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = arguments()
-    args = parser.parse_intermixed_args()  # options may stand between RUN and sentences
     # without standard error, what is printed there would go to standard output
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
-    if args.run is None:
-        known = f"; runs here: {', '.join(map(str, runs()))}" if runs() else ""
-        parser.exit(2, f"error: a run directory is missing; {HOW_TO_TRAIN}{known}\n")
-    check(parser, args)
     if sys.stdout is None:
         fail("standard output is closed: there is nowhere to write translations to")
     # translations are UTF-8 whatever the terminal's locale says
     sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+    parser = arguments()
+    args = parser.parse_intermixed_args()  # options may stand between RUN and sentences
+    if args.run is None:
+        known = f"; runs here: {', '.join(map(str, runs()))}" if runs() else ""
+        parser.exit(2, f"error: a run directory is missing; {HOW_TO_TRAIN}{known}\n")
+    check(parser, args)
 
     # an import that Ctrl-C interrupts may end in a page of advice: until then it kills at once
     handler = signal.getsignal(signal.SIGINT)
@@ -268,7 +269,7 @@ def work(args: argparse.Namespace, translator: Any, dictionary: dict[str, str] |
     }
     # on a terminal's standard error, and only where there is something to wait for
     hidden = True if by_hand or args.sentence else None
-    bar = tqdm(unit="sentence", delay=2, disable=hidden, dynamic_ncols=True, leave=False)
+    bar = tqdm(unit="sentence", delay=PATIENCE, disable=hidden, dynamic_ncols=True, leave=False)
     number = count(1)
     with bar:
         for first in count(1, CHUNK):
