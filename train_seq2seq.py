@@ -13,6 +13,7 @@ import ast
 import hashlib
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from dataclasses import fields
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
@@ -47,6 +48,9 @@ Pairs = list[tuple[str, str]]
 
 # what may be said beside --resume: the rest is as the run began
 WITH_RESUME = "resume", "epochs", "max_steps", "save_every", "device", "bptt_report"
+
+
+INTERRUPTED = 130  # the status of a program that Ctrl-C ended
 
 
 def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], float]:
@@ -79,14 +83,25 @@ def setting(text: str) -> tuple[str, Any]:
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} given, expected NAME=VALUE")
     try:
-        return name, ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
-    except (ValueError, SyntaxError):
-        return name, value
+        found = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+        json.dumps(found)  # as config.json keeps it
+    except (ValueError, SyntaxError, TypeError):
+        found = value
+    return name, found
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """In one line: the usage of so many options would hide it."""
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        usage="%(prog)s [options]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # what is taken out of a command line must be spelled out in it
     )
     whole, some, share = number(int, 1), number(int, 0), number(float, 0, 0.99)
     positive, amount = number(float, 1e-12), number(float, 0)
@@ -189,22 +204,58 @@ def arguments() -> argparse.ArgumentParser:
     add(training, "--average", str, "none", "translate with the mean weights of the last or the "
         "best epochs", choices=("none", "last", "best"))  # fmt: skip
     add(training, "--average-count", whole, 5, "how many epochs")
-    add(training, "--ema", share, 0.0, "decay of a moving average of the weights, validated and "
-        "kept in their place; 0 for none")  # fmt: skip
+    add(training, "--ema", number(float, 0, 0.999999), 0.0, "decay of a moving average of the "
+        "weights, validated and kept in their place; 0 for none")  # fmt: skip
     add(training, "--seed", some, 0, "of weights, dropout, order and built-in corpus")
     add(training, "--device", str, "cpu", "cpu, cuda, cuda:1, or auto")
 
     run = parser.add_argument_group("run")
     out = "a new directory for the run (default: a fresh one under runs/)"
     add(run, "--out", path, None, out, metavar="DIR")
-    add(run, "--resume", path, None, "go on with a run, as if it had not stopped; beside it only "
-        "--epochs, --max-steps, --save-every and --device", metavar="RUN")  # fmt: skip
+    beside = ", ".join(f"--{name.replace('_', '-')}" for name in WITH_RESUME[1:])
+    again = f"go on with a run, as if it had not stopped; beside it only {beside}"
+    add(run, "--resume", path, None, again, metavar="RUN")
     add(run, "--save-every", some, 1000, "steps after which the run is saved, beside the end of "
         "each epoch; 0 for never")  # fmt: skip
     flag(run, "--check-resume", "show that a killed run of these options goes on bit for bit")
     flag(run, "--bptt-report", "compare truncated with full gradients, of a fresh model or of the "
          "one of --resume")  # fmt: skip
     return parser
+
+
+def resumed(parser: argparse.ArgumentParser, args: argparse.Namespace) -> argparse.Namespace:
+    """What the run of --resume began with, and what is changed."""
+    run = Path(args.resume)
+    parser.set_defaults(**dict.fromkeys(vars(args)))
+    said = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    refused = [f"--{name.replace('_', '-')}" for name in said if name not in WITH_RESUME]
+    if refused:
+        parser.error(f"--resume goes on with the options of the run: {', '.join(refused)} refused")
+    if not run.is_dir():
+        parser.error(f"--resume {run}: there is no such run directory")
+    try:
+        config = read_json(run / "config.json")
+    except RunError as error:
+        parser.error(f"--resume {run}: {error}")
+    missing = [name for name in (*vars(args), "data_sha256") if name not in config]
+    if missing:
+        parser.error(
+            f"--resume {run}: its config.json lacks {', '.join(missing[:3])}: another version of "
+            "this program wrote it, or another program"
+        )
+    args = argparse.Namespace(**config | {"max_steps": None, "bptt_report": False} | said)
+    if args.epochs != config["epochs"]:
+        for ends, what in (
+            (args.schedule in SCHEDULES and SCHEDULES[args.schedule][2], "schedule"),
+            (args.sampling in ("linear", "inverse-sigmoid"), "sampling"),
+        ):
+            if ends:
+                parser.error(
+                    f"--epochs: --{what} {getattr(args, what)} of the run ends with epoch "
+                    f"{config['epochs']}"
+                )
+    check_device(parser, args)
+    return args
 
 
 def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -214,31 +265,7 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """
     args = parser.parse_args()
     if args.resume:
-        nothing = object()
-        given = parser.parse_args(
-            namespace=argparse.Namespace(**dict.fromkeys(vars(args), nothing))
-        )
-        said = {name: value for name, value in vars(given).items() if value is not nothing}
-        said = {name: value for name, value in said.items() if value is not False}
-        refused = [f"--{name.replace('_', '-')}" for name in said if name not in WITH_RESUME]
-        if refused:
-            parser.error(
-                f"--resume goes on with the options of the run: {', '.join(refused)} refused"
-            )
-        try:
-            config = read_json(Path(args.resume) / "config.json")
-        except RunError as error:
-            parser.error(f"--resume {args.resume}: {error}")
-        missing = [name for name in vars(args) if name not in config]
-        if missing:
-            parser.error(f"--resume {args.resume}: its config.json lacks {', '.join(missing)}")
-        args = argparse.Namespace(**config | {"max_steps": None} | said)
-        if "epochs" in said and SCHEDULES[args.schedule][2] and said["epochs"] != config["epochs"]:
-            parser.error(
-                f"--epochs: the schedule {args.schedule} ends with epoch {config['epochs']}"
-            )
-        check_device(parser, args)
-        return args
+        return resumed(parser, args)
     own = args.train_file or args.train_src
     for part in ("train", "valid", "test"):
         tsv, source, target = (getattr(args, f"{part}_{kind}") for kind in ("file", "src", "tgt"))
@@ -281,6 +308,9 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     args.epochs = args.epochs or (20 if own else 6)
     for name in ("optimizer", "schedule"):
         setattr(args, f"{name}_option", dict(getattr(args, f"{name}_option")))
+    for name, value in vars(args).items():  # so that the run goes on from anywhere
+        if value and name.startswith(("train_", "valid_", "test_")):
+            setattr(args, name, os.path.abspath(value))
     check_device(parser, args)
     return args
 
@@ -389,10 +419,9 @@ def report(
     print(f"\ncurves and attention are drawn in {run}")
     command = [this_python(), "translate.py", str(run), splits["test"][0][0]]
     print(f"translate with it:  {shlex.join(command)}")
-    if args.attention != "none" and not args.resume:
-        given = list(sys.argv[1:])
-        if "--out" in given:
-            del given[given.index("--out") : given.index("--out") + 2]
+    needed = args.input_feeding or args.coverage
+    if args.attention != "none" and not needed and not args.resume:
+        given = without(sys.argv[1:], "--out")
         again = shlex.join([this_python(), "train_seq2seq.py", *given, "--no-attention"])
         print(f"see what attention is for:  {again}")
 
@@ -450,25 +479,36 @@ def begin(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
 def resume(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
     """A run as it was when it was last saved."""
     run = Path(args.resume)
-    splits = load_data(args)
-    if digest(splits) != args.data_sha256:
-        raise RunError(f"{run} was trained on other data than there is now: restore the files")
     translator = Translator.described(run)
-    source, target, limit = translator.source, translator.target, args.max_length
-    splits["train"] = [
-        (a, b)
-        for a, b in splits["train"]
-        if len(source.encode(a)) <= limit and len(target.encode(b)) <= limit
-    ]
-    translator.model.to(device=args.device)
-    trainer = Trainer(translator, splits["train"], splits["valid"], training_options(args), run)
+    try:
+        options = training_options(args)
+        splits = load_data(args)
+        if digest(splits) != args.data_sha256:
+            raise RunError(f"{run} was trained on other data than there is now: restore the files")
+        source, target, limit = translator.source, translator.target, args.max_length
+        splits["train"] = [
+            (a, b)
+            for a, b in splits["train"]
+            if len(source.encode(a)) <= limit and len(target.encode(b)) <= limit
+        ]
+        translator.model.to(device=args.device)
+        trainer = Trainer(translator, splits["train"], splits["valid"], options, run)
+    except (CorpusError, OptionError, RunError):
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise RunError(f"{run / 'config.json'} is damaged: {error!r}") from error
     saved = run / "last.safetensors"
     try:
-        trainer.restore(mg.load(saved))
+        state = mg.load(saved)
     except FileNotFoundError:
         raise RunError(f"{run} was stopped before it was saved: train it again") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {saved}: {error}") from error
+    except Exception as error:  # damage may look like anything
+        raise RunError(f"cannot read {saved}: {' '.join(str(error).split())}") from error
+    trainer.restore(state)
+    if not args.bptt_report:
+        # what was changed holds when the run goes on once more
+        config = vars(args) | {"resume": None, "max_steps": None}
+        write_text(run / "config.json", json.dumps(config, indent=1) + "\n")
     print(f"run {run} goes on after step {trainer.step}, in epoch {trainer.epoch}")
     return trainer, splits, run
 
@@ -486,22 +526,29 @@ def main() -> None:
         trainer, splits, run = resume(args) if args.resume else begin(args)
         if args.bptt_report:
             batches = bucketed_batches(trainer.examples, args.batch_size, trainer.order)[:4]
-            print(bptt_report(trainer.model, list(batches)))
+            print(bptt_report(trainer.model, list(batches), trainer.objective))
             return
+        again = shlex.join([this_python(), "train_seq2seq.py", "--resume", str(run)])
         try:
             print(f"training ended: {trainer.fit()}")
         except Stopped:
-            again = shlex.join([this_python(), "train_seq2seq.py", "--resume", str(run)])
             print(f"\nstopped at step {trainer.step} and saved; go on with:  {again}")
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         if trainer.finished:
             report(args, trainer.translator, splits, run)
+        else:
+            print(f"saved at step {trainer.step}; go on with:  {again}")
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted: what was saved before is kept; --resume goes on from there")
+        print("interrupted: what was saved before is kept; --resume goes on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # as of `train_seq2seq.py | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit("error: nobody reads what is printed; what was saved is kept; --resume goes on")
     except (CorpusError, OptionError, TrainingError, RunError, OSError, MemoryError) as error:
-        sys.exit(f"\nerror: {error or type(error).__name__}")
+        sys.exit(f"error: {error or type(error).__name__}")
     except RuntimeError as error:  # of --check-resume
-        sys.exit(f"\nerror: {error}")
+        sys.exit(f"error: {error}")
 
 
 def without(given: Sequence[str], *names: str) -> list[str]:

@@ -129,6 +129,8 @@ def new_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> 
         given.setdefault("max_lr", o.lr)
     if o.schedule == "cyclic":
         given = {"base_lr": o.lr / 10, "max_lr": o.lr} | given
+    if o.schedule == "plateau":
+        given = {"mode": "min" if CRITERIA[o.stop_on][1] < 0 else "max"} | given
     if o.schedule == "inverse-sqrt" and warm:
         given, warm = {"warmup_steps": warm} | given, 0
     try:
@@ -139,5 +141,5 @@ def new_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> 
         if main is None:
             return rising
         return lr_scheduler.SequentialLR(optimizer, [rising, main], milestones=[warm])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise OptionError(f"--schedule {o.schedule}: {error}") from error
