@@ -37,7 +37,7 @@ from .translator import RunError, Translator
 Pairs = Sequence[tuple[str, str]]
 
 IN_A_ROW = 20  # steps that were not finite: skipping more would only wait
-GROWTH = 2.0  # of the weights' norm in one epoch, from the second on
+GROWTH = 10.0, 2.0  # of the weights' norm in the first epoch and in a later one
 HIGH = 10.0  # mean gradient norm over the norm that clipping allows
 LOGGED = {"metrics": "epoch", "steps": "step"}  # what the lines of NAME.jsonl are numbered by
 
@@ -157,6 +157,8 @@ class Trainer:
         try:
             for name, last in (("metrics", self.epoch - 1), ("steps", self.step)):
                 trim(self.run / f"{name}.jsonl", LOGGED[name], last)
+            for beside in self.run.glob(".*.safetensors.*"):  # what a kill has left half-written
+                beside.unlink()
             with self.interruptible():
                 if not self.step:
                     self.save()  # a run that is killed in its first steps goes on, too
@@ -403,7 +405,7 @@ class Trainer:
             file=sys.stdout,
         )
         clip, clip_value = self.options.clip_norm, self.options.clip_value
-        if record["epoch"] > 1 and record["weight_norm"] > GROWTH * self.weight_norm:
+        if record["weight_norm"] > GROWTH[record["epoch"] > 1] * self.weight_norm:
             warn(
                 f"the norm of the weights grew from {self.weight_norm:.3g} to "
                 f"{record['weight_norm']:.3g} in one epoch, a sign of exploding gradients: "
