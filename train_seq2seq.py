@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 import minigrad as mg
-from datasets import KINDS, CorpusError, bucketed_batches, build_tokenizer
+from datasets import KINDS, SPECIALS, CorpusError, bucketed_batches, build_tokenizer
 from datasets.builtin import CORPORA, corpus
 from datasets.files import read_parallel, read_tsv, split_by_source
 from minigrad.serialization import write_text
@@ -103,7 +103,8 @@ def arguments() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # what is taken out of a command line must be spelled out in it
     )
-    whole, some, share = number(int, 1), number(int, 0), number(float, 0, 0.99)
+    # beyond 10⁹ NumPy speaks of dimensions, not of memory
+    whole, some, share = number(int, 1, 10**9), number(int, 0), number(float, 0, 0.99)
     positive, amount = number(float, 1e-12), number(float, 0)
 
     def add(group, name, kind, default, meaning, **more):
@@ -127,7 +128,7 @@ def arguments() -> argparse.ArgumentParser:
         add(data, f"--{part}-file", path, None, tsv, metavar="TSV")
         add(data, f"--{part}-src", path, None, f"{use} sources, one a line", metavar="FILE")
         add(data, f"--{part}-tgt", path, None, f"{use} targets, one a line", metavar="FILE")
-    add(data, "--limit", whole, None, "the first N training pairs (default: all)")
+    add(data, "--limit", number(int, 1, 10**7), None, "the first N training pairs (default: all)")
     add(data, "--max-length", whole, 50, "longer training pairs, in tokens, are left out")
 
     text = parser.add_argument_group("text")
@@ -371,11 +372,20 @@ def new_translator(args: argparse.Namespace, splits: dict[str, Pairs]) -> Transl
     sides = [[pair[side] for pair in train] for side in (0, 1)]
     sizes = {"max_size": args.max_vocabulary, "min_count": args.min_count}
     sizes["lowercase"] = args.lowercase
-    if args.joint:
-        source = target = build_tokenizer(args.source_tokens, sides[0] + sides[1], **sizes)
-    else:
-        source = build_tokenizer(args.source_tokens, sides[0], **sizes)
-        target = build_tokenizer(args.target_tokens, sides[1], **sizes)
+    try:
+        if args.joint:
+            source = target = build_tokenizer(args.source_tokens, sides[0] + sides[1], **sizes)
+        else:
+            source = build_tokenizer(args.source_tokens, sides[0], **sizes)
+            target = build_tokenizer(args.target_tokens, sides[1], **sizes)
+    except (ValueError, ImportError) as error:  # too small for subwords; no sentencepiece
+        raise CorpusError(f"no vocabulary of the training pairs: {error}") from error
+    for side, tokenizer in (("source", source), ("target", target)):
+        if len(tokenizer) < len(SPECIALS) + 2:
+            raise CorpusError(
+                f"the {side} vocabulary has {len(tokenizer) - len(SPECIALS)} types: there is "
+                "nothing to learn; lower --min-count, raise --max-vocabulary, or give more text"
+            )
     kept = [
         pair
         for pair in train
@@ -493,8 +503,10 @@ def resume(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
         ]
         translator.model.to(device=args.device)
         trainer = Trainer(translator, splits["train"], splits["valid"], options, run)
-    except (CorpusError, OptionError, RunError):
+    except (CorpusError, RunError):
         raise
+    except OptionError as error:
+        raise RunError(f"{run / 'config.json'}: {error}") from error
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise RunError(f"{run / 'config.json'} is damaged: {error!r}") from error
     saved = run / "last.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -124,6 +125,20 @@ def new_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> 
     """Of the learning rate over so many steps, None where it stays. Raises OptionError for what the
     schedule does not take.
     """
+    metric = [1.0] * (SCHEDULES[o.schedule][1] == "metric")
+    try:
+        # some arguments are looked at only when they are used: not after the first epoch
+        rehearsal = made_schedule(new_optimizer(nn.Linear(1, 1), o), o, steps)
+        with warnings.catch_warnings():  # of steps without the optimizer's
+            warnings.simplefilter("ignore")
+            for _ in range(min(steps, 9) if rehearsal is not None else 0):
+                rehearsal.step(*metric)
+        return made_schedule(optimizer, o, steps)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise OptionError(f"--schedule {o.schedule}: {error}") from error
+
+
+def made_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> Any:
     make, given, warm = SCHEDULES[o.schedule][0], dict(o.schedule_options), o.warmup
     if o.schedule == "one-cycle":
         given.setdefault("max_lr", o.lr)
@@ -133,13 +148,12 @@ def new_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> 
         given = {"mode": "min" if CRITERIA[o.stop_on][1] < 0 else "max"} | given
     if o.schedule == "inverse-sqrt" and warm:
         given, warm = {"warmup_steps": warm} | given, 0
-    try:
-        main = None if make is None else make(max(1, steps - warm))(optimizer, **given)
-        if not warm:
-            return main
-        rising = lr_scheduler.LinearLR(optimizer, 1 / (warm + 1), total_iters=warm)
-        if main is None:
-            return rising
-        return lr_scheduler.SequentialLR(optimizer, [rising, main], milestones=[warm])
-    except (TypeError, ValueError, ArithmeticError) as error:
-        raise OptionError(f"--schedule {o.schedule}: {error}") from error
+    if make is None and given:
+        raise TypeError(f"it takes no arguments, {', '.join(given)} was given")
+    main = None if make is None else make(max(1, steps - warm))(optimizer, **given)
+    if not warm:
+        return main
+    rising = lr_scheduler.LinearLR(optimizer, 1 / (warm + 1), total_iters=warm)
+    if main is None:
+        return rising
+    return lr_scheduler.SequentialLR(optimizer, [rising, main], milestones=[warm])

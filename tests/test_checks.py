@@ -158,8 +158,8 @@ def test_check_resume_passes_a_good_resume_and_finds_a_broken_one(tmp_path, what
 
 def test_check_resume_says_why_a_run_fails(tmp_path):
     done = subprocess.run(
-        [sys.executable, ROOT / "train_seq2seq.py", "--check-resume", "--train-file", "nowhere.tsv"],
+        [sys.executable, ROOT / "train_seq2seq.py", "--check-resume", "--train-file", "no.tsv"],
         capture_output=True, encoding="utf-8", cwd=tmp_path,
     )  # fmt: skip
-    assert done.returncode == 1 and "nowhere.tsv" in done.stderr
+    assert done.returncode == 1 and "no.tsv" in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
