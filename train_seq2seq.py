@@ -168,7 +168,7 @@ def arguments() -> argparse.ArgumentParser:
     flag(model, "--layer-norm", "layer normalisation in the LSTM")
     add(model, "--forget-bias", number(float, -100, 100), 1.0, "of the LSTM's forget gates")
 
-    training = parser.add_argument_group("optimisation")
+    training = parser.add_argument_group("training")
     epochs = "passes over the training pairs, at most (default: 6 built-in, 20 on your own)"
     add(training, "--epochs", whole, None, epochs)
     add(training, "--max-steps", whole, None, "stop after so many steps; --resume goes on")
@@ -217,7 +217,7 @@ def arguments() -> argparse.ArgumentParser:
     again = f"go on with a run, as if it had not stopped; beside it only {beside}"
     add(run, "--resume", path, None, again, metavar="RUN")
     add(run, "--save-every", some, 1000, "steps after which the run is saved, beside the end of "
-        "each epoch; 0 for never")  # fmt: skip
+        "each epoch; 0 for only then")  # fmt: skip
     flag(run, "--check-resume", "show that a killed run of these options goes on bit for bit")
     flag(run, "--bptt-report", "compare truncated with full gradients, of a fresh model or of the "
          "one of --resume")  # fmt: skip
@@ -427,18 +427,20 @@ def report(
         )
     draw_run(run, translator, [splits["test"][n][0] for n in chosen[:3]])
     print(f"\ncurves and attention are drawn in {run}")
-    command = [this_python(), "translate.py", str(run), splits["test"][0][0]]
-    print(f"translate with it:  {shlex.join(command)}")
+    print(f"translate with it:  {command_line('translate.py', str(run), splits['test'][0][0])}")
     needed = args.input_feeding or args.coverage
     if args.attention != "none" and not needed and not args.resume:
         given = without(sys.argv[1:], "--out")
-        again = shlex.join([this_python(), "train_seq2seq.py", *given, "--no-attention"])
+        again = command_line("train_seq2seq.py", *given, "--no-attention")
         print(f"see what attention is for:  {again}")
 
 
-def this_python() -> str:
-    python = Path(sys.executable)
-    return str(python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python)
+def command_line(script: str, *arguments: str) -> str:
+    """What a user can paste to run a script beside this one with this Python."""
+    here, words = Path.cwd(), []
+    for file in (Path(sys.executable), Path(__file__).absolute().with_name(script)):
+        words.append(str(file.relative_to(here) if file.is_relative_to(here) else file))
+    return shlex.join([*words, *arguments])
 
 
 def fresh_run() -> Path:
@@ -471,6 +473,7 @@ def begin(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
         config = vars(args) | {"resume": None, "data_sha256": data}
         write_text(run / "config.json", json.dumps(config, indent=1) + "\n")
         translator.save_description(run)
+        trainer.save()  # whatever happens from here on, --resume goes on
     except OSError as error:
         raise TrainingError(f"cannot write the run directory {run}: {error}") from error
     parameters = sum(p.numel() for p in translator.model.parameters())
@@ -530,6 +533,7 @@ def main() -> None:
     args = parsed(parser)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a run
+    run = None
     try:
         if args.check_resume:
             given = [one for one in sys.argv[1:] if one != "--check-resume"]
@@ -540,7 +544,7 @@ def main() -> None:
             batches = bucketed_batches(trainer.examples, args.batch_size, trainer.order)[:4]
             print(bptt_report(trainer.model, list(batches), trainer.objective))
             return
-        again = shlex.join([this_python(), "train_seq2seq.py", "--resume", str(run)])
+        again = command_line("train_seq2seq.py", "--resume", str(run))
         try:
             print(f"training ended: {trainer.fit()}")
         except Stopped:
@@ -552,11 +556,12 @@ def main() -> None:
             print(f"saved at step {trainer.step}; go on with:  {again}")
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("interrupted: what was saved before is kept; --resume goes on", file=sys.stderr)
+        kept = f"; what was saved is kept: --resume {run} goes on from there" if run else ""
+        print(f"interrupted{kept}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # as of `train_seq2seq.py | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit("error: nobody reads what is printed; what was saved is kept; --resume goes on")
+        sys.exit("error: nobody reads what is printed; what was saved is kept: --resume goes on")
     except (CorpusError, OptionError, TrainingError, RunError, OSError, MemoryError) as error:
         sys.exit(f"error: {error or type(error).__name__}")
     except RuntimeError as error:  # of --check-resume

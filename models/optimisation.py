@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import minigrad as mg
 from minigrad import nn, optim
 from minigrad.optim import lr_scheduler
 
@@ -110,15 +111,39 @@ class TrainingOptions:
         return self.sampling_rate
 
 
+# some arguments are looked at only when they are used: a rehearsal shows them before training
+REFUSALS = TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError
+
+
 def new_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
     """Raises OptionError for what the optimizer does not take."""
-    decay = {"weight_decay": o.weight_decay} if o.weight_decay else {}
     try:
-        # named, so that a state finds its parameters again
-        named = model.named_parameters()
-        return OPTIMIZERS[o.optimizer](named, lr=o.lr, **decay, **o.optimizer_options)
-    except (TypeError, ValueError) as error:
+        small = rehearsal()
+        made_optimizer(small, o).step(lambda: stepped_on(small))
+        return made_optimizer(model, o)
+    except REFUSALS as error:
         raise OptionError(f"--optimizer {o.optimizer}: {error}") from error
+
+
+def made_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
+    decay = {"weight_decay": o.weight_decay} if o.weight_decay else {}
+    # named, so that a state finds its parameters again
+    named = model.named_parameters()
+    return OPTIMIZERS[o.optimizer](named, lr=o.lr, **decay, **o.optimizer_options)
+
+
+def rehearsal() -> nn.Module:
+    with mg.random.fork_rng():
+        small = nn.Linear(2, 2)
+    stepped_on(small)
+    return small
+
+
+def stepped_on(small: nn.Module) -> mg.Tensor:
+    small.zero_grad()
+    loss = (small(mg.ones(1, 2)) ** 2).sum()
+    loss.backward()
+    return loss
 
 
 def new_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> Any:
@@ -127,14 +152,13 @@ def new_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> 
     """
     metric = [1.0] * (SCHEDULES[o.schedule][1] == "metric")
     try:
-        # some arguments are looked at only when they are used: not after the first epoch
-        rehearsal = made_schedule(new_optimizer(nn.Linear(1, 1), o), o, steps)
+        trial = made_schedule(made_optimizer(rehearsal(), o), o, steps)
         with warnings.catch_warnings():  # of steps without the optimizer's
             warnings.simplefilter("ignore")
-            for _ in range(min(steps, 9) if rehearsal is not None else 0):
-                rehearsal.step(*metric)
+            for _ in range(min(steps, 9) if trial is not None else 0):
+                trial.step(*metric)
         return made_schedule(optimizer, o, steps)
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except REFUSALS as error:
         raise OptionError(f"--schedule {o.schedule}: {error}") from error
 
 

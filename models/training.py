@@ -160,7 +160,7 @@ class Trainer:
             for beside in self.run.glob(".*.safetensors.*"):  # what a kill has left half-written
                 beside.unlink()
             with self.interruptible():
-                if not self.step:
+                if not (self.run / "last.safetensors").exists():
                     self.save()  # a run that is killed in its first steps goes on, too
                 while not self.finished:
                     self.run_epoch()
@@ -442,10 +442,13 @@ class Trainer:
     def finish(self) -> None:
         """The weights to translate with: the best, or the average of those kept."""
         if self.options.average != "none":
-            files = [
-                load_file(self.run / f"checkpoint-{epoch}.safetensors")
-                for epoch, _ in self.checkpoints
-            ]
+            try:
+                files = [
+                    load_file(self.run / f"checkpoint-{epoch}.safetensors")
+                    for epoch, _ in self.checkpoints
+                ]
+            except (OSError, ValueError) as error:
+                raise RunError(f"no mean of the weights: {error}") from error
             mean = {
                 name: (sum(file[name].double() for file in files) / len(files)).to(x.dtype)
                 for name, x in files[0].items()

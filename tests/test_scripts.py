@@ -349,7 +349,19 @@ REFUSED = [
     (["--optimizer-option", "momentum=0.9", "--train-file", "fine.tsv"], "momentum"),
     (["--optimizer-option", "lr=0.9", "--train-file", "fine.tsv"], "lr"),
     (["--optimizer-option", "betas=3", "--train-file", "fine.tsv"], "--optimizer"),
+    (["--optimizer-option", "eps=x", "--train-file", "fine.tsv"], "--optimizer"),
     (["--optimizer-option", "betas"], "NAME=VALUE"),
+    (
+        [
+            "--optimizer",
+            "lbfgs",
+            "--optimizer-option",
+            "line_search_fn=armijo",
+            "--train-file",
+            "fine.tsv",
+        ],
+        "armijo",
+    ),
     (
         ["--schedule", "step", "--schedule-option", "step_size=0", "--train-file", "fine.tsv"],
         "--schedule",

@@ -428,6 +428,17 @@ def test_more_epochs_of_an_averaged_run_average_anew(tmp_path):
     assert len(metrics(tmp_path / "a")) == 5
 
 
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+def test_an_epoch_that_is_missing_from_the_mean_is_named(tmp_path, harm):
+    trainer_of(tmp_path, average="last").fit()
+    path = tmp_path / "checkpoint-2.safetensors"
+    path.unlink() if harm == "missing" else path.write_bytes(path.read_bytes()[:-9])
+    again = trainer_of(tmp_path, average="last")
+    again.restore(mg.load(tmp_path / "last.safetensors"))
+    with pytest.raises(RunError, match="checkpoint-2"):
+        again.fit()
+
+
 # stopping early
 
 
