@@ -13,6 +13,7 @@ import ast
 import hashlib
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -20,12 +21,12 @@ from dataclasses import fields
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 import minigrad as mg
-from datasets import KINDS, CorpusError, bucketed_batches, build_tokenizer
+from datasets import KINDS, SPECIALS, CorpusError, bucketed_batches, build_tokenizer
 from datasets.builtin import CORPORA, corpus
 from datasets.files import read_parallel, read_tsv, split_by_source
 from minigrad.serialization import write_text
@@ -47,6 +48,9 @@ Pairs = list[tuple[str, str]]
 
 # what may be said beside --resume: the rest is as the run began
 WITH_RESUME = "resume", "epochs", "max_steps", "save_every", "device", "bptt_report"
+
+
+INTERRUPTED = 130  # the status of a program that Ctrl-C ended
 
 
 def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], float]:
@@ -79,16 +83,28 @@ def setting(text: str) -> tuple[str, Any]:
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} given, expected NAME=VALUE")
     try:
-        return name, ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
-    except (ValueError, SyntaxError):
-        return name, value
+        found = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+        json.dumps(found)  # as config.json keeps it
+    except (ValueError, SyntaxError, TypeError):
+        found = value
+    return name, found
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """In one line: the usage of so many options would hide it."""
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        usage="%(prog)s [options]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # what is taken out of a command line must be spelled out in it
     )
-    whole, some, share = number(int, 1), number(int, 0), number(float, 0, 0.99)
+    # beyond 10⁹ NumPy speaks of dimensions, not of memory
+    whole, some, share = number(int, 1, 10**9), number(int, 0), number(float, 0, 0.99)
     positive, amount = number(float, 1e-12), number(float, 0)
 
     def add(group, name, kind, default, meaning, **more):
@@ -112,7 +128,7 @@ def arguments() -> argparse.ArgumentParser:
         add(data, f"--{part}-file", path, None, tsv, metavar="TSV")
         add(data, f"--{part}-src", path, None, f"{use} sources, one a line", metavar="FILE")
         add(data, f"--{part}-tgt", path, None, f"{use} targets, one a line", metavar="FILE")
-    add(data, "--limit", whole, None, "the first N training pairs (default: all)")
+    add(data, "--limit", number(int, 1, 10**7), None, "the first N training pairs (default: all)")
     add(data, "--max-length", whole, 50, "longer training pairs, in tokens, are left out")
 
     text = parser.add_argument_group("text")
@@ -152,7 +168,7 @@ def arguments() -> argparse.ArgumentParser:
     flag(model, "--layer-norm", "layer normalisation in the LSTM")
     add(model, "--forget-bias", number(float, -100, 100), 1.0, "of the LSTM's forget gates")
 
-    training = parser.add_argument_group("optimisation")
+    training = parser.add_argument_group("training")
     epochs = "passes over the training pairs, at most (default: 6 built-in, 20 on your own)"
     add(training, "--epochs", whole, None, epochs)
     add(training, "--max-steps", whole, None, "stop after so many steps; --resume goes on")
@@ -189,22 +205,58 @@ def arguments() -> argparse.ArgumentParser:
     add(training, "--average", str, "none", "translate with the mean weights of the last or the "
         "best epochs", choices=("none", "last", "best"))  # fmt: skip
     add(training, "--average-count", whole, 5, "how many epochs")
-    add(training, "--ema", share, 0.0, "decay of a moving average of the weights, validated and "
-        "kept in their place; 0 for none")  # fmt: skip
+    add(training, "--ema", number(float, 0, 0.999999), 0.0, "decay of a moving average of the "
+        "weights, validated and kept in their place; 0 for none")  # fmt: skip
     add(training, "--seed", some, 0, "of weights, dropout, order and built-in corpus")
     add(training, "--device", str, "cpu", "cpu, cuda, cuda:1, or auto")
 
     run = parser.add_argument_group("run")
     out = "a new directory for the run (default: a fresh one under runs/)"
     add(run, "--out", path, None, out, metavar="DIR")
-    add(run, "--resume", path, None, "go on with a run, as if it had not stopped; beside it only "
-        "--epochs, --max-steps, --save-every and --device", metavar="RUN")  # fmt: skip
+    beside = ", ".join(f"--{name.replace('_', '-')}" for name in WITH_RESUME[1:])
+    again = f"go on with a run, as if it had not stopped; beside it only {beside}"
+    add(run, "--resume", path, None, again, metavar="RUN")
     add(run, "--save-every", some, 1000, "steps after which the run is saved, beside the end of "
-        "each epoch; 0 for never")  # fmt: skip
+        "each epoch; 0 for only then")  # fmt: skip
     flag(run, "--check-resume", "show that a killed run of these options goes on bit for bit")
     flag(run, "--bptt-report", "compare truncated with full gradients, of a fresh model or of the "
          "one of --resume")  # fmt: skip
     return parser
+
+
+def resumed(parser: argparse.ArgumentParser, args: argparse.Namespace) -> argparse.Namespace:
+    """What the run of --resume began with, and what is changed."""
+    run = Path(args.resume)
+    parser.set_defaults(**dict.fromkeys(vars(args)))
+    said = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    refused = [f"--{name.replace('_', '-')}" for name in said if name not in WITH_RESUME]
+    if refused:
+        parser.error(f"--resume goes on with the options of the run: {', '.join(refused)} refused")
+    if not run.is_dir():
+        parser.error(f"--resume {run}: there is no such run directory")
+    try:
+        config = read_json(run / "config.json")
+    except RunError as error:
+        parser.error(f"--resume {run}: {error}")
+    missing = [name for name in (*vars(args), "data_sha256") if name not in config]
+    if missing:
+        parser.error(
+            f"--resume {run}: its config.json lacks {', '.join(missing[:3])}: another version of "
+            "this program wrote it, or another program"
+        )
+    args = argparse.Namespace(**config | {"max_steps": None, "bptt_report": False} | said)
+    if args.epochs != config["epochs"]:
+        for ends, what in (
+            (args.schedule in SCHEDULES and SCHEDULES[args.schedule][2], "schedule"),
+            (args.sampling in ("linear", "inverse-sigmoid"), "sampling"),
+        ):
+            if ends:
+                parser.error(
+                    f"--epochs: --{what} {getattr(args, what)} of the run ends with epoch "
+                    f"{config['epochs']}"
+                )
+    check_device(parser, args)
+    return args
 
 
 def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -214,31 +266,7 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """
     args = parser.parse_args()
     if args.resume:
-        nothing = object()
-        given = parser.parse_args(
-            namespace=argparse.Namespace(**dict.fromkeys(vars(args), nothing))
-        )
-        said = {name: value for name, value in vars(given).items() if value is not nothing}
-        said = {name: value for name, value in said.items() if value is not False}
-        refused = [f"--{name.replace('_', '-')}" for name in said if name not in WITH_RESUME]
-        if refused:
-            parser.error(
-                f"--resume goes on with the options of the run: {', '.join(refused)} refused"
-            )
-        try:
-            config = read_json(Path(args.resume) / "config.json")
-        except RunError as error:
-            parser.error(f"--resume {args.resume}: {error}")
-        missing = [name for name in vars(args) if name not in config]
-        if missing:
-            parser.error(f"--resume {args.resume}: its config.json lacks {', '.join(missing)}")
-        args = argparse.Namespace(**config | {"max_steps": None} | said)
-        if "epochs" in said and SCHEDULES[args.schedule][2] and said["epochs"] != config["epochs"]:
-            parser.error(
-                f"--epochs: the schedule {args.schedule} ends with epoch {config['epochs']}"
-            )
-        check_device(parser, args)
-        return args
+        return resumed(parser, args)
     own = args.train_file or args.train_src
     for part in ("train", "valid", "test"):
         tsv, source, target = (getattr(args, f"{part}_{kind}") for kind in ("file", "src", "tgt"))
@@ -281,6 +309,9 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     args.epochs = args.epochs or (20 if own else 6)
     for name in ("optimizer", "schedule"):
         setattr(args, f"{name}_option", dict(getattr(args, f"{name}_option")))
+    for name, value in vars(args).items():  # so that the run goes on from anywhere
+        if value and name.startswith(("train_", "valid_", "test_")):
+            setattr(args, name, os.path.abspath(value))
     check_device(parser, args)
     return args
 
@@ -341,11 +372,20 @@ def new_translator(args: argparse.Namespace, splits: dict[str, Pairs]) -> Transl
     sides = [[pair[side] for pair in train] for side in (0, 1)]
     sizes = {"max_size": args.max_vocabulary, "min_count": args.min_count}
     sizes["lowercase"] = args.lowercase
-    if args.joint:
-        source = target = build_tokenizer(args.source_tokens, sides[0] + sides[1], **sizes)
-    else:
-        source = build_tokenizer(args.source_tokens, sides[0], **sizes)
-        target = build_tokenizer(args.target_tokens, sides[1], **sizes)
+    try:
+        if args.joint:
+            source = target = build_tokenizer(args.source_tokens, sides[0] + sides[1], **sizes)
+        else:
+            source = build_tokenizer(args.source_tokens, sides[0], **sizes)
+            target = build_tokenizer(args.target_tokens, sides[1], **sizes)
+    except (ValueError, ImportError) as error:  # too small for subwords; no sentencepiece
+        raise CorpusError(f"no vocabulary of the training pairs: {error}") from error
+    for side, tokenizer in (("source", source), ("target", target)):
+        if len(tokenizer) < len(SPECIALS) + 2:
+            raise CorpusError(
+                f"the {side} vocabulary has {len(tokenizer) - len(SPECIALS)} types: there is "
+                "nothing to learn; lower --min-count, raise --max-vocabulary, or give more text"
+            )
     kept = [
         pair
         for pair in train
@@ -387,19 +427,20 @@ def report(
         )
     draw_run(run, translator, [splits["test"][n][0] for n in chosen[:3]])
     print(f"\ncurves and attention are drawn in {run}")
-    command = [this_python(), "translate.py", str(run), splits["test"][0][0]]
-    print(f"translate with it:  {shlex.join(command)}")
-    if args.attention != "none" and not args.resume:
-        given = list(sys.argv[1:])
-        if "--out" in given:
-            del given[given.index("--out") : given.index("--out") + 2]
-        again = shlex.join([this_python(), "train_seq2seq.py", *given, "--no-attention"])
+    print(f"translate with it:  {command_line('translate.py', str(run), splits['test'][0][0])}")
+    needed = args.input_feeding or args.coverage
+    if args.attention != "none" and not needed and not args.resume:
+        given = without(sys.argv[1:], "--out")
+        again = command_line("train_seq2seq.py", *given, "--no-attention")
         print(f"see what attention is for:  {again}")
 
 
-def this_python() -> str:
-    python = Path(sys.executable)
-    return str(python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python)
+def command_line(script: str, *arguments: str) -> str:
+    """What a user can paste to run a script beside this one with this Python."""
+    here, words = Path.cwd(), []
+    for file in (Path(sys.executable), Path(__file__).absolute().with_name(script)):
+        words.append(str(file.relative_to(here) if file.is_relative_to(here) else file))
+    return shlex.join([*words, *arguments])
 
 
 def fresh_run() -> Path:
@@ -432,6 +473,7 @@ def begin(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
         config = vars(args) | {"resume": None, "data_sha256": data}
         write_text(run / "config.json", json.dumps(config, indent=1) + "\n")
         translator.save_description(run)
+        trainer.save()  # whatever happens from here on, --resume goes on
     except OSError as error:
         raise TrainingError(f"cannot write the run directory {run}: {error}") from error
     parameters = sum(p.numel() for p in translator.model.parameters())
@@ -450,25 +492,38 @@ def begin(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
 def resume(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
     """A run as it was when it was last saved."""
     run = Path(args.resume)
-    splits = load_data(args)
-    if digest(splits) != args.data_sha256:
-        raise RunError(f"{run} was trained on other data than there is now: restore the files")
     translator = Translator.described(run)
-    source, target, limit = translator.source, translator.target, args.max_length
-    splits["train"] = [
-        (a, b)
-        for a, b in splits["train"]
-        if len(source.encode(a)) <= limit and len(target.encode(b)) <= limit
-    ]
-    translator.model.to(device=args.device)
-    trainer = Trainer(translator, splits["train"], splits["valid"], training_options(args), run)
+    try:
+        options = training_options(args)
+        splits = load_data(args)
+        if digest(splits) != args.data_sha256:
+            raise RunError(f"{run} was trained on other data than there is now: restore the files")
+        source, target, limit = translator.source, translator.target, args.max_length
+        splits["train"] = [
+            (a, b)
+            for a, b in splits["train"]
+            if len(source.encode(a)) <= limit and len(target.encode(b)) <= limit
+        ]
+        translator.model.to(device=args.device)
+        trainer = Trainer(translator, splits["train"], splits["valid"], options, run)
+    except (CorpusError, RunError):
+        raise
+    except OptionError as error:
+        raise RunError(f"{run / 'config.json'}: {error}") from error
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise RunError(f"{run / 'config.json'} is damaged: {error!r}") from error
     saved = run / "last.safetensors"
     try:
-        trainer.restore(mg.load(saved))
+        state = mg.load(saved)
     except FileNotFoundError:
         raise RunError(f"{run} was stopped before it was saved: train it again") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {saved}: {error}") from error
+    except Exception as error:  # damage may look like anything
+        raise RunError(f"cannot read {saved}: {' '.join(str(error).split())}") from error
+    trainer.restore(state)
+    if not args.bptt_report:
+        # what was changed holds when the run goes on once more
+        config = vars(args) | {"resume": None, "max_steps": None}
+        write_text(run / "config.json", json.dumps(config, indent=1) + "\n")
     print(f"run {run} goes on after step {trainer.step}, in epoch {trainer.epoch}")
     return trainer, splits, run
 
@@ -478,6 +533,7 @@ def main() -> None:
     args = parsed(parser)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a run
+    run = None
     try:
         if args.check_resume:
             given = [one for one in sys.argv[1:] if one != "--check-resume"]
@@ -486,22 +542,30 @@ def main() -> None:
         trainer, splits, run = resume(args) if args.resume else begin(args)
         if args.bptt_report:
             batches = bucketed_batches(trainer.examples, args.batch_size, trainer.order)[:4]
-            print(bptt_report(trainer.model, list(batches)))
+            print(bptt_report(trainer.model, list(batches), trainer.objective))
             return
+        again = command_line("train_seq2seq.py", "--resume", str(run))
         try:
             print(f"training ended: {trainer.fit()}")
         except Stopped:
-            again = shlex.join([this_python(), "train_seq2seq.py", "--resume", str(run)])
             print(f"\nstopped at step {trainer.step} and saved; go on with:  {again}")
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         if trainer.finished:
             report(args, trainer.translator, splits, run)
+        else:
+            print(f"saved at step {trainer.step}; go on with:  {again}")
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted: what was saved before is kept; --resume goes on from there")
+        kept = f"; what was saved is kept: --resume {run} goes on from there" if run else ""
+        print(f"interrupted{kept}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # as of `train_seq2seq.py | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit("error: nobody reads what is printed; what was saved is kept: --resume goes on")
     except (CorpusError, OptionError, TrainingError, RunError, OSError, MemoryError) as error:
-        sys.exit(f"\nerror: {error or type(error).__name__}")
+        sys.exit(f"error: {error or type(error).__name__}")
     except RuntimeError as error:  # of --check-resume
-        sys.exit(f"\nerror: {error}")
+        sys.exit(f"error: {error}")
 
 
 def without(given: Sequence[str], *names: str) -> list[str]:

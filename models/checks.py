@@ -5,12 +5,12 @@ was killed goes on as if it had not been.
 from __future__ import annotations
 
 import math
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from datasets import Batch
 from .objective import Objective
 from .seq2seq import Seq2Seq
 
+FULL = Objective()
 WINDOWS = 1, 2, 3, 5, 10, 20, 50
 
 
@@ -28,11 +29,11 @@ def truncation(
     model: Seq2Seq, batches: Sequence[Batch], objectives: Sequence[Objective]
 ) -> list[dict[str, tuple[float, float]]]:
     """For each objective and parameter, how its gradient, summed over the batches without dropout,
-    compares with that of full backpropagation: the cosine between the two, and its norm over the
-    full one's. NaN where a gradient is zero.
+    compares with that of the first objective without windows: the cosine between the two, and its
+    norm over the full one's. NaN where a gradient is zero.
     """
     model.eval()
-    full = summed(model, batches, Objective())
+    full = summed(model, batches, replace(objectives[0], window=None, encoder_window=None))
     found = []
     for objective in objectives:
         part = summed(model, batches, objective)
@@ -59,25 +60,28 @@ def compared(part: np.ndarray, full: np.ndarray) -> tuple[float, float]:
     return float(part @ full) / (a * b), a / b
 
 
-def bptt_report(model: Seq2Seq, batches: Sequence[Batch]) -> str:
-    """A table of `truncation`: windows of the decoder, then of the encoder."""
+def bptt_report(model: Seq2Seq, batches: Sequence[Batch], objective: Objective = FULL) -> str:
+    """A table of `truncation`: windows of the decoder, then of the encoder, of an objective."""
     lines = []
     for side, longest in (
         ("decoder", max(len(batch.target_in) for batch in batches)),
         ("encoder", max(len(batch.source) for batch in batches)),
     ):
-        windows = [window for window in WINDOWS if window < longest]
+        field = "window" if side == "decoder" else "encoder_window"
+        chosen = getattr(objective, field) or longest
+        windows = sorted({window for window in (*WINDOWS, chosen) if window < longest})
         if not windows:
             continue
-        field = "window" if side == "decoder" else "encoder_window"
-        found = truncation(model, batches, [Objective(**{field: window}) for window in windows])
+        whole = replace(objective, window=None, encoder_window=None)
+        found = truncation(
+            model, batches, [replace(whole, **{field: window}) for window in windows]
+        )
         flag = "--bptt" if side == "decoder" else "--encoder-bptt"
         lines.append(f"{side} windows ({flag}), the longest sentence has {longest} steps")
         width = max(map(len, found[0])) + 2
         lines.append(" " * width + "".join(f"{window:>13}" for window in windows))
         for name in found[0]:
-            cells = [f"{one[name][0]:6.3f} {one[name][1]:5.2f}x" for one in found]
-            lines.append(name.ljust(width) + "".join(f"{cell:>13}" for cell in cells))
+            lines.append(name.ljust(width) + "".join(f"{cell(*one[name]):>13}" for one in found))
         lines.append("")
     lines.append(
         "Each cell: cosine with the gradient of full backpropagation, and its norm over the full "
@@ -86,37 +90,48 @@ def bptt_report(model: Seq2Seq, batches: Sequence[Batch]) -> str:
     return "\n".join(lines)
 
 
+def cell(cosine: float, ratio: float) -> str:
+    return "-" if math.isnan(cosine) else f"{cosine:6.3f} {ratio:5.2f}x"
+
+
 def check_resume(script: Path, arguments: Sequence[str], steps: int = 6) -> str:
-    """Train `steps` steps with these arguments twice: in one go, and killed (SIGKILL) half-way and
-    resumed. Returns a sentence that says the two runs ended alike; raises RuntimeError where they
-    did not, or where one failed.
+    """Train with these arguments twice: killed (SIGKILL) after a step or a few and resumed until
+    `steps` more are done, and as many in one go. Returns a sentence that says the two runs ended
+    alike; raises RuntimeError where they did not, or where one failed.
     """
     command = [sys.executable, str(script)]
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder, "whole"), Path(folder, "killed")
-        given = [*arguments, "--max-steps", str(steps), "--save-every", "1"]
-        run_or_raise([*command, *given, "--out", str(whole)])
-        with open(Path(folder, "log"), "w", encoding="utf-8") as log:
-            process = subprocess.Popen(
-                [*command, *given, "--out", str(killed)], stdout=log, stderr=subprocess.STDOUT
-            )
-            while process.poll() is None and not (killed / "last.safetensors").exists():
-                time.sleep(0.01)
-            process.send_signal(signal.SIGKILL) if process.poll() is None else None
-            process.wait()
-        if not (killed / "last.safetensors").exists():
-            raise RuntimeError(Path(folder, "log").read_text(encoding="utf-8")[-2000:])
-        at = mg.load(killed / "last.safetensors")["step"]
-        run_or_raise([*command, "--resume", str(killed), "--max-steps", str(steps)])
-        different = differences(
-            mg.load(whole / "last.safetensors"), mg.load(killed / "last.safetensors")
-        )
+        given = [*arguments, "--save-every", "1"]
+        at = killed_at(command, [*given, "--out", str(killed)], killed, Path(folder, "log"))
+        total = ["--max-steps", str(at + steps)]
+        run_or_raise([*command, "--resume", str(killed), *total])
+        run_or_raise([*command, *given, *total, "--out", str(whole)])
+        one, other = (mg.load(run / "last.safetensors") for run in (whole, killed))
+    different = differences(one, other)
     if different:
         raise RuntimeError(f"the resumed run differs in {', '.join(different[:5])}")
     return (
-        f"{steps} steps in one go, and {at} steps, SIGKILL, --resume and the rest: weights, "
+        f"{other['step']} steps in one go, and {at}, SIGKILL, --resume and the rest: weights, "
         "optimizer, schedule, averages, generators and position are the same bit for bit"
     )
+
+
+def killed_at(command: Sequence[str], given: Sequence[str], run: Path, log: Path) -> int:
+    """Begin a run and kill it when it has saved a step; returns which it had saved last."""
+    state, at = run / "last.safetensors", 0
+    with open(log, "w", encoding="utf-8") as out:
+        process = subprocess.Popen([*command, *given], stdout=out, stderr=subprocess.STDOUT)
+        try:
+            while not at and process.poll() is None:
+                time.sleep(0.01)
+                at = mg.load(state)["step"] if state.exists() else 0
+        finally:
+            process.kill()
+            process.wait()
+    if not state.exists():
+        raise RuntimeError(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+    return mg.load(state)["step"]
 
 
 def run_or_raise(command: Sequence[str]) -> None:

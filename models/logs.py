@@ -32,7 +32,7 @@ def trim(path: Path, key: str, last: int) -> None:
     """Take away what a run that goes on from before will write again, and half a line."""
     if not path.exists():
         return
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     kept = []
     for line in text.splitlines(keepends=True):
         with contextlib.suppress(ValueError, KeyError, TypeError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import minigrad as mg
 from minigrad import nn, optim
 from minigrad.optim import lr_scheduler
 
@@ -109,35 +111,73 @@ class TrainingOptions:
         return self.sampling_rate
 
 
+# some arguments are looked at only when they are used: a rehearsal shows them before training
+REFUSALS = TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError
+
+
 def new_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
     """Raises OptionError for what the optimizer does not take."""
-    decay = {"weight_decay": o.weight_decay} if o.weight_decay else {}
     try:
-        # named, so that a state finds its parameters again
-        named = model.named_parameters()
-        return OPTIMIZERS[o.optimizer](named, lr=o.lr, **decay, **o.optimizer_options)
-    except (TypeError, ValueError) as error:
+        small = rehearsal()
+        made_optimizer(small, o).step(lambda: stepped_on(small))
+        return made_optimizer(model, o)
+    except REFUSALS as error:
         raise OptionError(f"--optimizer {o.optimizer}: {error}") from error
+
+
+def made_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
+    decay = {"weight_decay": o.weight_decay} if o.weight_decay else {}
+    # named, so that a state finds its parameters again
+    named = model.named_parameters()
+    return OPTIMIZERS[o.optimizer](named, lr=o.lr, **decay, **o.optimizer_options)
+
+
+def rehearsal() -> nn.Module:
+    with mg.random.fork_rng():
+        small = nn.Linear(2, 2)
+    stepped_on(small)
+    return small
+
+
+def stepped_on(small: nn.Module) -> mg.Tensor:
+    small.zero_grad()
+    loss = (small(mg.ones(1, 2)) ** 2).sum()
+    loss.backward()
+    return loss
 
 
 def new_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> Any:
     """Of the learning rate over so many steps, None where it stays. Raises OptionError for what the
     schedule does not take.
     """
+    metric = [1.0] * (SCHEDULES[o.schedule][1] == "metric")
+    try:
+        trial = made_schedule(made_optimizer(rehearsal(), o), o, steps)
+        with warnings.catch_warnings():  # of steps without the optimizer's
+            warnings.simplefilter("ignore")
+            for _ in range(min(steps, 9) if trial is not None else 0):
+                trial.step(*metric)
+        return made_schedule(optimizer, o, steps)
+    except REFUSALS as error:
+        raise OptionError(f"--schedule {o.schedule}: {error}") from error
+
+
+def made_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) -> Any:
     make, given, warm = SCHEDULES[o.schedule][0], dict(o.schedule_options), o.warmup
     if o.schedule == "one-cycle":
         given.setdefault("max_lr", o.lr)
     if o.schedule == "cyclic":
         given = {"base_lr": o.lr / 10, "max_lr": o.lr} | given
+    if o.schedule == "plateau":
+        given = {"mode": "min" if CRITERIA[o.stop_on][1] < 0 else "max"} | given
     if o.schedule == "inverse-sqrt" and warm:
         given, warm = {"warmup_steps": warm} | given, 0
-    try:
-        main = None if make is None else make(max(1, steps - warm))(optimizer, **given)
-        if not warm:
-            return main
-        rising = lr_scheduler.LinearLR(optimizer, 1 / (warm + 1), total_iters=warm)
-        if main is None:
-            return rising
-        return lr_scheduler.SequentialLR(optimizer, [rising, main], milestones=[warm])
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"--schedule {o.schedule}: {error}") from error
+    if make is None and given:
+        raise TypeError(f"it takes no arguments, {', '.join(given)} was given")
+    main = None if make is None else make(max(1, steps - warm))(optimizer, **given)
+    if not warm:
+        return main
+    rising = lr_scheduler.LinearLR(optimizer, 1 / (warm + 1), total_iters=warm)
+    if main is None:
+        return rising
+    return lr_scheduler.SequentialLR(optimizer, [rising, main], milestones=[warm])

@@ -8,6 +8,7 @@ import math
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,9 @@ from .translator import RunError, Translator
 Pairs = Sequence[tuple[str, str]]
 
 IN_A_ROW = 20  # steps that were not finite: skipping more would only wait
-GROWTH = 2.0  # of the weights' norm in one epoch, from the second on
+GROWTH = 10.0, 2.0  # of the weights' norm in the first epoch and in a later one
 HIGH = 10.0  # mean gradient norm over the norm that clipping allows
+LOGGED = {"metrics": "epoch", "steps": "step"}  # what the lines of NAME.jsonl are numbered by
 
 
 class TrainingError(RuntimeError):
@@ -64,6 +66,10 @@ class Trainer:
         options: TrainingOptions,
         run: Path,
     ):
+        if not train or not valid:
+            raise TrainingError(
+                f"{len(train)} training and {len(valid)} validation pairs: expected some of both"
+            )
         self.translator, self.model, self.run = translator, translator.model, run
         self.options = o = options
         self.examples = [translator.example(*pair) for pair in train]
@@ -82,14 +88,14 @@ class Trainer:
             self.average = swa_utils.AveragedModel(self.model, multi_avg_fn=averaging)
         # where the run stands
         self.epoch, self.position, self.step = 1, 0, 0  # position: batches done of this epoch
-        self.best, self.since_best, self.finished = -math.inf, 0, ""
+        self.best, self.since_best = -math.inf, 0
         self.checkpoints: list[list] = []  # epoch and score of those kept for averaging
         self.in_a_row = 0
         self.sums = dict.fromkeys(self.SUMS, 0.0)
         self.weight_norm = self.norm_of_weights()
         self.wanted_to_stop = False
 
-    SUMS = "loss", "tokens", "norm", "largest", "clipped", "steps", "skipped", "seconds"
+    SUMS = "loss", "tokens", "norm", "largest", "clipped", "steps", "skipped", "lr", "seconds"
 
     def draw(self) -> Sequence[Batch]:
         """The batches of a new epoch."""
@@ -114,8 +120,8 @@ class Trainer:
         }
 
     PROGRESS = (
-        "epoch", "position", "step", "best", "since_best", "finished", "checkpoints", "in_a_row",
-        "sums", "weight_norm",
+        "epoch", "position", "step", "best", "since_best", "checkpoints", "in_a_row", "sums",
+        "weight_norm",
     )  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -134,9 +140,8 @@ class Trainer:
             self.batches = self.draw()
             mg.set_rng_state(state["generator"])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise RunError(f"{self.run / 'last.safetensors'} is of another run: {error}") from error
-        for name, key, last in (("metrics", "epoch", self.epoch - 1), ("steps", "step", self.step)):
-            trim(self.run / f"{name}.jsonl", key, last)
+            why = " ".join(str(error).split())
+            raise RunError(f"{self.run / 'last.safetensors'} is of another run: {why}") from error
 
     def save(self) -> None:
         mg.save(self.state(), self.run / "last.safetensors")
@@ -149,17 +154,39 @@ class Trainer:
         Raises Stopped after Ctrl-C, TrainingError when it cannot go on.
         """
         o = self.options
-        with self.interruptible():
-            while not self.finished:
-                self.run_epoch()
-                if self.position < len(self.batches):  # --max-steps
+        try:
+            for name, last in (("metrics", self.epoch - 1), ("steps", self.step)):
+                trim(self.run / f"{name}.jsonl", LOGGED[name], last)
+            for beside in self.run.glob(".*.safetensors.*"):  # what a kill has left half-written
+                beside.unlink()
+            with self.interruptible():
+                if not (self.run / "last.safetensors").exists():
+                    self.save()  # a run that is killed in its first steps goes on, too
+                while not self.finished:
+                    self.run_epoch()
+                    if self.position < len(self.batches):
+                        self.save()
+                        return f"--max-steps {o.max_steps}"
+                    self.end_epoch()
                     self.save()
-                    return f"stopped after --max-steps {o.max_steps}"
-                self.end_epoch()
-                self.save()
-                self.stop_if_wanted()
-        self.finish()
+                    self.stop_if_wanted()
+            self.finish()
+        except BrokenPipeError:  # nobody reads what is printed: no matter of the run directory
+            raise
+        except OSError as error:
+            raise TrainingError(
+                f"cannot write the run directory {self.run}: {error}. What was saved before is "
+                "kept: make room, then --resume goes on from there"
+            ) from error
         return self.finished
+
+    @property
+    def finished(self) -> str:
+        """Why there is nothing more to train, "" while there is. More epochs go on."""
+        o = self.options
+        if self.since_best >= o.patience:
+            return f"no better validation {o.stop_on} for {o.patience} epochs"
+        return f"{o.epochs} epochs" if self.epoch > o.epochs else ""
 
     def run_epoch(self) -> None:
         o, sums = self.options, self.sums
@@ -193,22 +220,20 @@ class Trainer:
         """One step of the optimizer."""
         o, sums = self.options, self.sums
         before = mg.get_rng_state()
-        if o.optimizer == "lbfgs":
-            first: list[tuple[float, float]] = []
+        loss, norm, clipped = self.gradient(group)
+        usable = math.isfinite(norm) and math.isfinite(loss)
+        sums["lr"] = float(self.optimizer.param_groups[0]["lr"])
+        if usable and o.optimizer == "lbfgs":
+            known = [loss]
 
             def closure() -> mg.Tensor:
-                mg.set_rng_state(before)  # the same function at every call: the same dropout
-                first.append(self.gradient(group))
-                return mg.as_tensor(first[-1][0])
+                if not known:
+                    mg.set_rng_state(before)  # the same function at every call: the same dropout
+                return mg.as_tensor(known.pop() if known else self.gradient(group)[0])
 
             self.optimizer.step(closure)
-            loss, norm = first[0]
-            usable = True
-        else:
-            loss, norm = self.gradient(group)
-            usable = math.isfinite(norm) and math.isfinite(loss)
-            if usable:
-                self.optimizer.step()
+        elif usable:
+            self.optimizer.step()
         if usable:
             self.in_a_row = 0
             tokens = sum(batch.target_tokens for batch in group)
@@ -216,25 +241,31 @@ class Trainer:
             sums["tokens"] += tokens
             sums["norm"] += norm
             sums["largest"] = max(sums["largest"], norm)
-            sums["clipped"] += o.clip_norm is not None and norm > o.clip_norm
+            sums["clipped"] += clipped
             if self.average is not None:
                 self.average.update_parameters(self.model)
         else:
             self.refuse(group, loss, norm, before)
         sums["steps"] += 1
         self.step += 1
-        if self.schedule is not None and (SCHEDULES[o.schedule][1] == "step" or o.warmup):
-            self.schedule.step()
+        # epochs of batches by tokens differ in length: a schedule stays at the end it was made for
+        counts_steps = SCHEDULES[o.schedule][1] == "step" or o.warmup
+        if usable and counts_steps and self.step < self.steps:
+            self.move_schedule()
         if self.step % 10 == 0:
             record = {"step": self.step, "loss": finite(loss), "gradient_norm": finite(norm)}
-            append(self.run / "steps.jsonl", record | {"lr": self.lr})
+            append(self.run / "steps.jsonl", record | {"lr": sums["lr"]})
 
-    @property
-    def lr(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
+    def move_schedule(self, *metric: float) -> None:
+        if self.schedule is not None:
+            with warnings.catch_warnings():  # of a schedule before its first step, after a resume
+                warnings.simplefilter("ignore")
+                self.schedule.step(*metric)
 
-    def gradient(self, group: Sequence[Batch]) -> tuple[float, float]:
-        """Of the sentences of all batches together, clipped; the loss, and the norm before."""
+    def gradient(self, group: Sequence[Batch]) -> tuple[float, float, bool]:
+        """Of the sentences of all batches together, clipped; the loss, the norm before, and whether
+        clipping changed it.
+        """
         o = self.options
         self.optimizer.zero_grad()
         tokens = sum(batch.target_tokens for batch in group)
@@ -249,28 +280,34 @@ class Trainer:
             penalty = o.l1 * nn.utils.l1_penalty(self.parameters)
             penalty.backward()
         if o.clip_norm is not None:
-            return loss, float(nn.utils.clip_grad_norm_(self.parameters, o.clip_norm))
+            norm = float(nn.utils.clip_grad_norm_(self.parameters, o.clip_norm))
+            return loss, norm, norm > o.clip_norm
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = float(nn.utils.get_total_norm(gradients))
+        norm, clipped = float(nn.utils.get_total_norm(gradients)), False
         if o.clip_value is not None:
+            clipped = float(nn.utils.get_total_norm(gradients, math.inf)) > o.clip_value
             nn.utils.clip_grad_value_(self.parameters, o.clip_value)
-        return loss, norm
+        return loss, norm, clipped
 
     def refuse(self, group: Sequence[Batch], loss: float, norm: float, before: mg.Tensor) -> None:
         """A loss or gradient that is not finite: say where it comes from, and end or go on."""
         after = mg.get_rng_state()
-        mg.set_rng_state(before)  # the same dropout again
-        origin = "no op made it: the sum of their squares has left the range of floats"
-        try:
-            with mg.detect_anomaly():
-                self.gradient(group)
-        except RuntimeError as error:
-            origin = str(error).split("\n")[0]
-        mg.set_rng_state(after)
+        broken = [n for n, p in self.model.named_parameters() if not p.isfinite().all()]
+        if broken:
+            origin = f"The weights {', '.join(broken[:3])} are not finite"
+        else:
+            origin = "No op made it: the sum of squares has left the range of floats"
+            mg.set_rng_state(before)  # the same dropout again
+            try:
+                with mg.detect_anomaly():
+                    self.gradient(group)
+            except RuntimeError as error:
+                origin = str(error).split("\n")[0]
+            mg.set_rng_state(after)
         self.optimizer.zero_grad()
         what = (
-            f"step {self.step + 1}: the loss is {loss}, the gradient's norm {norm}. {origin}. "
-            f"Sentences: {self.sentences(group)}"
+            f"step {self.step + 1}: the loss is {loss:.4g}, the gradient's norm {norm:.4g}. "
+            f"{origin}. Sentences: {self.sentences(group)}"
         )
         self.in_a_row += 1
         self.sums["skipped"] += 1
@@ -286,6 +323,7 @@ class Trainer:
     def sentences(self, group: Sequence[Batch], most: int = 3) -> str:
         """The sources of the first sentences, those first whose own loss is not finite."""
         found = []
+        self.model.eval()
         for batch in group:
             losses = teacher_forced_losses(self.model, batch)
             for column in np.argsort(np.isfinite(losses), kind="stable"):
@@ -293,6 +331,7 @@ class Trainer:
                 found.append(
                     (bool(np.isfinite(losses[column])), self.translator.source.decode(ids))
                 )
+        self.model.train()
         found.sort(key=lambda pair: pair[0])
         shown = "; ".join(text[:80] for _, text in found[:most])
         return shown + (f"; and {len(found) - most} more" if len(found) > most else "")
@@ -320,6 +359,8 @@ class Trainer:
             if score > self.best:
                 self.best, self.since_best = score, 0
                 self.translator.save_weights(self.run / "model.safetensors")
+                if o.average != "none":  # the mean takes its place in the end
+                    self.translator.save_weights(self.run / "best.safetensors")
             if o.average != "none":
                 self.keep(score)
         steps, weight_norm = max(1, sums["steps"] - sums["skipped"]), self.norm_of_weights()
@@ -333,22 +374,15 @@ class Trainer:
             "clipped": sums["clipped"] / steps,
             "skipped": int(sums["skipped"]),
             "weight_norm": weight_norm,
-            "lr": self.lr,
+            "lr": sums["lr"],
         } | {f"valid_{name}": value for name, value in valid.items()}
         trim(self.run / "metrics.jsonl", "epoch", self.epoch - 1)
         append(self.run / "metrics.jsonl", record)
         self.report(record)
-        if self.schedule is not None and not o.warmup:
-            when = SCHEDULES[o.schedule][1]
-            if when == "metric":
-                self.schedule.step(-score)
-            elif when == "epoch":
-                self.schedule.step()
+        when = SCHEDULES[o.schedule][1]
+        if when in ("epoch", "metric"):
+            self.move_schedule(*[valid[name]] * (when == "metric"))
         self.weight_norm, self.sums = weight_norm, dict.fromkeys(self.SUMS, 0.0)
-        if self.since_best >= o.patience:
-            self.finished = f"no better validation {o.stop_on} for {o.patience} epochs"
-        elif self.epoch >= o.epochs:
-            self.finished = f"{o.epochs} epochs"
         self.epoch, self.position = self.epoch + 1, 0
         self.drawn = self.order.bit_generator.state
         self.batches = self.draw()
@@ -370,8 +404,8 @@ class Trainer:
             + (" (best)" if self.since_best == 0 else ""),
             file=sys.stdout,
         )
-        clip = self.options.clip_norm
-        if record["epoch"] > 1 and record["weight_norm"] > GROWTH * self.weight_norm:
+        clip, clip_value = self.options.clip_norm, self.options.clip_value
+        if record["weight_norm"] > GROWTH[record["epoch"] > 1] * self.weight_norm:
             warn(
                 f"the norm of the weights grew from {self.weight_norm:.3g} to "
                 f"{record['weight_norm']:.3g} in one epoch, a sign of exploding gradients: "
@@ -382,6 +416,11 @@ class Trainer:
                 f"the gradient's norm is {record['gradient_norm']:.3g} in the mean, "
                 f"{record['gradient_norm'] / clip:.0f} times --clip-norm: clipping shapes every "
                 "step; lower --lr, or raise --clip-norm if the loss falls"
+            )
+        if not clip and not clip_value and record["gradient_norm"] > HIGH:
+            warn(
+                f"the gradient's norm is {record['gradient_norm']:.3g} in the mean, a sign of "
+                "exploding gradients: lower --lr or give --clip-norm"
             )
 
     def keep(self, score: float) -> None:
@@ -403,17 +442,17 @@ class Trainer:
     def finish(self) -> None:
         """The weights to translate with: the best, or the average of those kept."""
         if self.options.average != "none":
-            files = [
-                load_file(self.run / f"checkpoint-{epoch}.safetensors")
-                for epoch, _ in self.checkpoints
-            ]
+            try:
+                files = [
+                    load_file(self.run / f"checkpoint-{epoch}.safetensors")
+                    for epoch, _ in self.checkpoints
+                ]
+            except (OSError, ValueError) as error:
+                raise RunError(f"no mean of the weights: {error}") from error
             mean = {
                 name: (sum(file[name].double() for file in files) / len(files)).to(x.dtype)
                 for name, x in files[0].items()
             }
-            best = self.run / "best.safetensors"
-            if not best.exists():
-                save_file(load_file(self.run / "model.safetensors"), best)
             save_file(mean, self.run / "model.safetensors")
         self.translator.load_weights(self.run / "model.safetensors")
         if self.options.average != "none":

@@ -3,19 +3,27 @@
 import json
 import math
 import os
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import minigrad as mg
+import train_seq2seq
 from datasets.english_french import english_french
 from minigrad.serialization import load_file
+from models.checks import differences
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = "--embedding-size 8 --hidden-size 12 --limit 200 --epochs 2 --batch-size 32".split()
 MEASURES = {
-    "loss", "perplexity", "token_accuracy", "exact_match", "bleu", "chrf", "sentences",
+    "loss", "perplexity", "token_accuracy", "exact_match", "bleu", "bleu_signature", "chrf",
+    "sentences",
 }  # fmt: skip
 
 
@@ -61,12 +69,13 @@ def run(tmp_path_factory):
 
 def test_a_run_leaves_everything_that_translating_needs(run):
     out, _ = run
-    names = {path.name for path in out.iterdir()}
+    names = {path.name for path in out.iterdir() if path.suffix not in (".png", ".svg")}
     assert names == {
-        "config.json", "model.json", "source_vocabulary.json", "target_vocabulary.json",
-        "model.safetensors", "last.safetensors", "metrics.jsonl", "results.json",
+        "config.json", "model.json", "source_tokenizer.json", "target_tokenizer.json",
+        "model.safetensors", "last.safetensors", "metrics.jsonl", "steps.jsonl", "results.json",
     }  # fmt: skip
-    assert load_file(out / "model.safetensors").keys() == load_file(out / "last.safetensors").keys()
+    state = mg.load(out / "last.safetensors")
+    assert load_file(out / "model.safetensors").keys() == state["model"].keys()
 
 
 def test_results_hold_every_split_and_measure(run):
@@ -74,6 +83,7 @@ def test_results_hold_every_split_and_measure(run):
     assert list(results) == ["test", "agreement", "longer", "new_pairs"]
     for split in results.values():
         assert set(split) == MEASURES
+        assert split.pop("bleu_signature").startswith("nrefs:1|")
         assert all(math.isfinite(value) for value in split.values())
         assert split["perplexity"] == pytest.approx(math.exp(split["loss"]))
         assert 0 <= split["exact_match"] <= 1 and 0 <= split["token_accuracy"] <= 1
@@ -95,16 +105,15 @@ def test_the_report_shows_ten_sentences_and_the_next_steps(run):
     assert "tokens/s" in run[1].stderr  # progress goes to standard error
 
 
-def test_the_same_command_twice_gives_the_same_bits(run, tmp_path):
-    done = train("--out", tmp_path / "again")
-    assert done.returncode == 0, done.stderr
-    for name in ("results.json", "model.safetensors", "last.safetensors"):
-        assert (tmp_path / "again" / name).read_bytes() == (run[0] / name).read_bytes(), name
-    other = train("--out", tmp_path / "other", "--seed", 1)
-    assert other.returncode == 0
-    assert (tmp_path / "other" / "results.json").read_bytes() != (
-        run[0] / "results.json"
-    ).read_bytes()
+def test_the_same_command_twice_gives_the_same_bits(corpus, tmp_path):
+    for name, seed in (("one", 0), ("again", 0), ("other", 1)):
+        given = ["--train-file", corpus / "pairs.tsv", "--dropout", 0.2, "--seed", seed]
+        done = train(*given, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    one, again, other = (tmp_path / name for name in ("one", "again", "other"))
+    assert left_by(one) == left_by(again)
+    assert differences(*[mg.load(r / "last.safetensors") for r in (one, again)]) == []
+    assert (one / "model.safetensors").read_bytes() != (other / "model.safetensors").read_bytes()
 
 
 def test_translate_arguments_and_lines_agree(run, tmp_path):
@@ -235,10 +244,14 @@ def test_validation_and_test_files_are_used_as_given(corpus, tmp_path):
         (tmp_path / name).write_text("".join(part), encoding="utf-8")
     # fmt: skip
     done = train(
-        "--train-file", corpus / "pairs.tsv",
-        "--valid-file", tmp_path / "v",
-        "--test-file", tmp_path / "t",
-        "--out", tmp_path / "run",
+        "--train-file",
+        corpus / "pairs.tsv",
+        "--valid-file",
+        tmp_path / "v",
+        "--test-file",
+        tmp_path / "t",
+        "--out",
+        tmp_path / "run",
     )
     assert done.returncode == 0, done.stderr
     assert "200 train, 7 valid, 11 test" in done.stdout
@@ -254,56 +267,334 @@ def test_without_out_a_fresh_directory_is_made(corpus, tmp_path):
         assert len(made) == count and all((path / "results.json").is_file() for path in made)
 
 
-@pytest.mark.parametrize(
-    "args, named",
-    [
-        (["--epochs", "0"], "--epochs"),
-        (["--epochs", "2.5"], "--epochs"),
-        (["--batch-size", "-3"], "--batch-size"),
-        (["--lr", "0"], "--lr"),
-        (["--lr", "nan"], "--lr"),
-        (["--lr", "inf"], "--lr"),
-        (["--hidden-size", "0"], "--hidden-size"),
-        (["--embedding-size", "x"], "--embedding-size"),
-        (["--layers", "0"], "--layers"),
-        (["--dropout", "1"], "--dropout"),
-        (["--dropout", "-0.1"], "--dropout"),
-        (["--bptt", "0"], "--bptt"),
-        (["--clip-norm", "0"], "--clip-norm"),
-        (["--limit", "0"], "--limit"),
-        (["--seed", "-1"], "--seed"),
-        (["--patience", "0"], "--patience"),
-        (["--device", "tpu"], "--device"),
-        (["--train-src", "x"], "--train-tgt"),
-        (["--valid-file", "x"], "--train-file"),
-        (["--train-file", "x", "--train-src", "y", "--train-tgt", "z"], "--train-file"),
-        (["--train-file", "nowhere.tsv"], "nowhere.tsv"),
-        (["--train-file", "empty.tsv"], "empty.tsv"),
-        (["--train-file", "notab.tsv"], "line 2"),
-        (["--train-file", "latin1.tsv"], "line 1"),
-        (["--train-src", "two.txt", "--train-tgt", "three.txt"], "three.txt"),
-        (["--train-file", "long.tsv", "--max-length", "3"], "--max-length"),
-        (["--out", "."], "--out"),
-        (["--out", ""], "--out"),
-        (["--train-file", ""], "--train-file"),
-        (["--seed", "1.5"], "--seed"),
-        (["--train-file", "long.tsv", "--min-count", "1000"], "--min-count"),
-        (["--no-such-option"], "--no-such-option"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_by_name(tmp_path, args, named):
+def main(monkeypatch, capsys, *args):
+    """train_seq2seq.py in this process: status, standard output, standard error."""
+    monkeypatch.setattr(sys, "argv", ["train_seq2seq.py", *map(str, args)])
+    capsys.readouterr()
+    status, said = 0, ""
+    try:
+        train_seq2seq.main()
+    except SystemExit as end:
+        status = end.code or 0
+        if isinstance(status, str):  # as the interpreter prints it
+            status, said = 1, status + "\n"
+    out, err = capsys.readouterr()
+    return status, out, err + said
+
+
+REFUSED = [
+    (["--epochs", "0"], "--epochs"),
+    (["--epochs", "2.5"], "--epochs"),
+    (["--batch-size", "-3"], "--batch-size"),
+    (["--batch-tokens", "0"], "--batch-tokens"),
+    (["--accumulate", "0"], "--accumulate"),
+    (["--lr", "0"], "--lr"),
+    (["--lr", "-1"], "--lr"),
+    (["--lr", "nan"], "--lr"),
+    (["--lr", "inf"], "--lr"),
+    (["--lr"], "--lr"),
+    (["--ema", "1"], "--ema"),
+    (["--label-smoothing", "1"], "--label-smoothing"),
+    (["--sampling-rate", "1.1"], "--sampling-rate"),
+    (["--sampling", "often"], "--sampling"),
+    (["--hidden-size", "0"], "--hidden-size"),
+    (["--train-file", "fine.tsv", "--hidden-size", "999999999"], "--hidden-size"),
+    (["--hidden-size", "9999999999999999999999"], "--hidden-size"),
+    (["--embedding-size", "x"], "--embedding-size"),
+    (["--layers", "0"], "--layers"),
+    (["--dropout", "1"], "--dropout"),
+    (["--dropout", "-0.1"], "--dropout"),
+    (["--bptt", "0"], "--bptt"),
+    (["--clip-norm", "-1"], "--clip-norm"),
+    (["--clip-norm", "1", "--clip-value", "1"], "not both"),
+    (["--limit", "0"], "--limit"),
+    (["--limit", "-5"], "--limit"),
+    (["--limit", "100000000000"], "limit"),
+    (["--corpus", "esperanto"], "--corpus"),
+    (["--corpus", "copy", "--train-file", "fine.tsv"], "not both"),
+    (["--seed", "-1"], "--seed"),
+    (["--seed", "1.5"], "--seed"),
+    (["--patience", "0"], "--patience"),
+    (["--device", "tpu"], "--device"),
+    (["--train-src", "x"], "--train-tgt"),
+    (["--valid-file", "x"], "--train-file"),
+    (["--train-file", "x", "--train-src", "y", "--train-tgt", "z"], "--train-file"),
+    (["--train-file", "nowhere.tsv"], "nowhere.tsv"),
+    (["--train-file", "."], "directory"),
+    (["--train-file", "empty.tsv"], "empty.tsv"),
+    (["--train-file", "fine.tsv", "--valid-file", "empty.tsv"], "empty.tsv"),
+    (["--train-file", "notab.tsv"], "line 2"),
+    (["--train-file", "latin1.tsv"], "line 1"),
+    (["--train-src", "two.txt", "--train-tgt", "three.txt"], "three.txt"),
+    (["--train-src", "two.txt", "--train-tgt", "empty.tsv"], "empty.tsv"),
+    (["--train-file", "fine.tsv", "--max-length", "3"], "--max-length"),
+    (["--train-file", "fine.tsv", "--min-count", "1000"], "--min-count"),
+    (["--train-file", "fine.tsv", "--max-vocabulary", "1"], "--max-vocabulary"),
+    (["--train-file", "one_word.tsv"], "1 types"),
+    (["--train-file", "one_word.tsv", "--limit", "1"], "distinct"),
+    (["--train-file", "fine.tsv", "--tokens", "bpe", "--max-vocabulary", "3"], "vocabulary"),
+    (["--train-file", ""], "--train-file"),
+    (["--out", "."], "--out"),
+    (["--out", ""], "--out"),
+    (["--train-file", "fine.tsv", "--out", "fine.tsv/run"], "fine.tsv/run"),
+    (["--train-file", "fine.tsv", "--out", "/proc/run"], "/proc/run"),
+    (["--tie", "all"], "--joint"),
+    (["--joint", "--source-tokens", "words", "--target-tokens", "bpe"], "--joint"),
+    (["--no-attention", "--input-feeding", "--train-file", "fine.tsv"], "attention"),
+    (["--attention", "multi-head", "--heads", "3", "--train-file", "fine.tsv"], "3 heads"),
+    (["--cell", "gru", "--layer-norm", "--train-file", "fine.tsv"], "lstm"),
+    (["--variational", "--train-file", "fine.tsv"], "two layers"),
+    (["--optimizer", "lbfgs", "--weight-decay", "1"], "lbfgs"),
+    (["--optimizer", "lbfgs", "--on-nonfinite", "skip"], "lbfgs"),
+    (["--optimizer-option", "momentum=0.9", "--train-file", "fine.tsv"], "momentum"),
+    (["--optimizer-option", "lr=0.9", "--train-file", "fine.tsv"], "lr"),
+    (["--optimizer-option", "betas=3", "--train-file", "fine.tsv"], "--optimizer"),
+    (["--optimizer-option", "eps=x", "--train-file", "fine.tsv"], "--optimizer"),
+    (["--optimizer-option", "betas"], "NAME=VALUE"),
+    (
+        [
+            "--optimizer",
+            "lbfgs",
+            "--optimizer-option",
+            "line_search_fn=armijo",
+            "--train-file",
+            "fine.tsv",
+        ],
+        "armijo",
+    ),
+    (
+        ["--schedule", "step", "--schedule-option", "step_size=0", "--train-file", "fine.tsv"],
+        "--schedule",
+    ),
+    (
+        ["--schedule", "step", "--schedule-option", "gamma=a", "--train-file", "fine.tsv"],
+        "--schedule",
+    ),
+    (["--schedule-option", "gamma=0.5", "--train-file", "fine.tsv"], "gamma"),
+    (["--schedule", "step", "--warmup", "5"], "--warmup"),
+    (["--resume", "nowhere"], "nowhere"),
+    (["--resume", "."], "config.json"),
+    (["--resume", ""], "--resume"),
+    (["--resume", ".", "--lr", "0.004"], "--lr"),
+    (["--resume", ".", "--optimizer-option", "a=1"], "--optimizer-option"),
+    (["--resume", ".", "--joint"], "--joint"),
+    (["--resume", ".", "--check-resume"], "--check-resume"),
+    (["--no-such-option"], "--no-such-option"),
+    (["--check"], "--check"),
+    (["stray"], "stray"),
+]
+
+
+@pytest.mark.parametrize("args, named", REFUSED, ids=[" ".join(args) for args, _ in REFUSED])
+def test_what_makes_no_sense_is_refused_by_name(tmp_path, monkeypatch, capsys, args, named):
     (tmp_path / "empty.tsv").write_text("")
     (tmp_path / "notab.tsv").write_text("a\tb\nno tab here\n")
     (tmp_path / "latin1.tsv").write_bytes("café\tb\n".encode("latin-1"))
     (tmp_path / "two.txt").write_text("a\nb\n")
     (tmp_path / "three.txt").write_text("a\nb\nc\n")
     lines = "".join(f"one two three four {n}\tun deux trois\n" for n in range(60))
-    (tmp_path / "long.tsv").write_text(lines)
+    (tmp_path / "fine.tsv").write_text(lines)
+    lines = "".join(f"one {n}\tun\n" for n in range(60))
+    (tmp_path / "one_word.tsv").write_text(lines)
     before = sorted(tmp_path.iterdir())
-    done = script("train_seq2seq.py", *args, cwd=tmp_path)
-    assert done.returncode != 0
-    assert named in done.stderr and "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    status, out, err = main(monkeypatch, capsys, *args)
+    assert status != 0 and out == ""
+    assert named in err and "Traceback" not in err
+    # bad lines of a file are listed below what is wrong with them
+    assert len(err.splitlines()) == (2 if named.startswith("line ") else 1)
     assert sorted(tmp_path.iterdir()) == before  # nothing was begun
+
+
+# going on
+
+OPTIONS = "--embedding-size 8 --hidden-size 12 --batch-size 4 --epochs 3 --save-every 3".split()
+KILLED = {
+    "default": [],
+    "much": "--dropout 0.3 --recurrent-dropout 0.2 --ema 0.9 --average best --average-count 2 "
+    "--sampling linear --batch-tokens 40 --accumulate 2 --warmup 5 --stop-on bleu".split(),
+    "momentum": "--optimizer sgd --optimizer-option momentum=0.9 --schedule one-cycle "
+    "--patience 1 --average last --source-tokens characters".split(),
+}  # fmt: skip
+
+
+def last_step(run):
+    return mg.load(run / "last.safetensors")["step"]
+
+
+def left_by(run):
+    """What a run leaves, but for the time it took."""
+    found = {name: (run / name).read_bytes() for name in ("model.safetensors", "results.json")}
+    for name in ("metrics", "steps"):
+        lines = (run / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        records = [json.loads(line) for line in lines]
+        found[name] = [{k: v for k, v in r.items() if k != "tokens_per_second"} for r in records]
+    return found
+
+
+def killed(run, *args, moment):
+    """A run that gets SIGKILL when `moment` has come."""
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "train_seq2seq.py", *map(str, args), "--out", run],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while process.poll() is None and not moment(run):
+        time.sleep(0.0005)
+    process.kill()
+    process.wait()
+
+
+MOMENTS = {
+    "in an epoch": lambda run: (run / "last.safetensors").exists() and last_step(run) >= 6,
+    "in a save": lambda run: (
+        (run / "metrics.jsonl").exists() and any(run.glob(".last.safetensors.*"))
+    ),
+    "after an epoch": lambda run: (run / "metrics.jsonl").exists(),
+}
+
+
+@pytest.mark.parametrize("name, moment", zip(KILLED, MOMENTS))
+def test_sigkill_and_resume_is_the_run_that_was_never_stopped(corpus, tmp_path, name, moment):
+    given = [*OPTIONS, "--train-file", corpus / "pairs.tsv", "--limit", 60, *KILLED[name]]
+    whole = script("train_seq2seq.py", *given, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    run = tmp_path / "killed"
+    killed(run, *given, moment=MOMENTS[moment])
+    done = script("train_seq2seq.py", "--resume", run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert left_by(run) == left_by(tmp_path / "whole")
+    one, other = (mg.load(tmp_path / n / "last.safetensors") for n in ("whole", "killed"))
+    assert differences(one, other) == [] and not list(run.glob(".*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(corpus, tmp_path, number):
+    run = tmp_path / "a run"
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "train_seq2seq.py", *OPTIONS, "--train-file", corpus / "pairs.tsv",
+         "--epochs", "500", "--patience", "500", "--out", run],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+    )  # fmt: skip
+    while process.poll() is None and not (run / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    (line,) = [line for line in out.splitlines() if "go on with:" in line]
+    assert f"stopped at step {last_step(run)} and saved" in line
+    command = shlex.split(line.split("go on with:")[1])
+    more = subprocess.run(
+        [*command, "--max-steps", str(last_step(run) + 2)], cwd=ROOT, capture_output=True
+    )
+    assert more.returncode == 0 and b"goes on after step" in more.stdout
+
+
+def test_a_closed_pipe_ends_without_a_traceback(corpus, tmp_path):
+    done = subprocess.run(
+        f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'train_seq2seq.py'))} "
+        f"{' '.join(OPTIONS)} --train-file {shlex.quote(str(corpus / 'pairs.tsv'))} --limit 60 "
+        f"--out {tmp_path / 'run'} | head -c 1",
+        shell=True, capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    again = script("train_seq2seq.py", "--resume", tmp_path / "run")
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.fixture(scope="module")
+def stopped(corpus, tmp_path_factory):
+    """A run that stopped in its second epoch."""
+    run = tmp_path_factory.mktemp("stopped") / "run"
+    data = corpus / "pairs.tsv"
+    done = script(
+        "train_seq2seq.py", *OPTIONS, "--train-file", data, "--limit", 60, "--out", run,
+        "--max-steps", 20,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "--max-steps 20" in done.stdout and "go on with:" in done.stdout
+    return run
+
+
+def edit(name, **values):
+    def harm(run):
+        data = json.loads((run / name).read_text(encoding="utf-8"))
+        (run / name).write_text(json.dumps(data | values), encoding="utf-8")
+
+    return harm
+
+
+def cut(name, size=-100):
+    return lambda run: (run / name).write_bytes((run / name).read_bytes()[:size])
+
+
+def fill(name, data):
+    return lambda run: (run / name).write_bytes(data)
+
+
+HARMED = {
+    "no state": (lambda run: (run / "last.safetensors").unlink(), "stopped before it was saved"),
+    "half a state": (cut("last.safetensors"), "last.safetensors"),
+    "an empty state": (fill("last.safetensors", b""), "last.safetensors"),
+    "a pickle": (fill("last.safetensors", b"\x80\x04N."), "last.safetensors"),
+    "noise": (fill("last.safetensors", bytes(range(256)) * 9), "last.safetensors"),
+    "other tensors": (
+        lambda run: shutil.copy(run / "model.safetensors", run / "last.safetensors"),
+        "another run",
+    ),
+    "half a config": (cut("config.json"), "config.json"),
+    "no config": (lambda run: (run / "config.json").unlink(), "config.json"),
+    "a foreign config": (fill("config.json", b'{"lr": 3}'), "config.json lacks"),
+    "a list": (fill("config.json", b"[]"), "config.json"),
+    "a word for a number": (edit("config.json", batch_size="many"), "config.json"),
+    "an unknown schedule": (edit("config.json", schedule="never"), "config.json"),
+    "an unknown corpus": (edit("config.json", corpus="moon", train_file=None), "moon"),
+    "null": (edit("config.json", lr=None), "config.json"),
+    "a newer format": (edit("model.json", format=99), "format 99"),
+    "no model.json": (lambda run: (run / "model.json").unlink(), "model.json"),
+    "half a tokenizer": (cut("source_tokenizer.json"), "source_tokenizer.json"),
+    "another tokenizer": (
+        lambda run: shutil.copy(run / "source_tokenizer.json", run / "target_tokenizer.json"),
+        "another run",
+    ),
+    "other data": (edit("config.json", limit=59), "other data"),
+    "no data": (edit("config.json", train_file="/nowhere.tsv"), "nowhere.tsv"),
+}
+
+
+@pytest.mark.parametrize("what", HARMED)
+def test_a_damaged_run_does_not_go_on_and_loses_nothing(
+    stopped, tmp_path, monkeypatch, capsys, what
+):
+    harm, named = HARMED[what]
+    run = tmp_path / "run"
+    shutil.copytree(stopped, run)
+    harm(run)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    status, out, err = main(monkeypatch, capsys, "--resume", run)
+    assert status != 0 and out == ""
+    assert named in err and "Traceback" not in err and len(err.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_a_finished_run_goes_on_with_more_epochs_and_keeps_them(
+    corpus, tmp_path, monkeypatch, capsys
+):
+    options = [*OPTIONS, "--schedule", "constant", "--train-file", corpus / "pairs.tsv"]
+    options += ["--limit", 60, "--patience", 9]
+    for run, epochs in (("a", 5), ("b", 2)):
+        given = [*options, "--epochs", epochs, "--out", tmp_path / run]
+        assert main(monkeypatch, capsys, *given)[0] == 0
+    more = ["--resume", tmp_path / "b", "--epochs", 5, "--max-steps", 40]
+    assert main(monkeypatch, capsys, *more)[0] == 0
+    status, out, _ = main(monkeypatch, capsys, "--resume", tmp_path / "b")
+    assert status == 0 and "training ended: 5 epochs" in out
+    assert left_by(tmp_path / "a") == left_by(tmp_path / "b")
+
+
+def test_a_schedule_that_ends_is_not_prolonged(stopped, monkeypatch, capsys):
+    status, _, err = main(monkeypatch, capsys, "--resume", stopped, "--epochs", 9)
+    assert status == 2 and "--schedule linear of the run ends with epoch 3" in err
+    assert main(monkeypatch, capsys, "--resume", stopped, "--epochs", 3, "--bptt-report")[0] == 0
 
 
 @pytest.mark.parametrize("name", ["train_seq2seq.py", "translate.py"])
