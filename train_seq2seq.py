@@ -151,6 +151,7 @@ def arguments() -> argparse.ArgumentParser:
     add(model, "--encoder-layers", whole, None, "where the encoder's differ")
     flag(model, "--unidirectional", "the encoder reads from the beginning only")
     flag(model, "--reverse-source", "the encoder reads the source backwards")
+    flag(model, "--hidden-only", "the decoder takes the encoder's hidden state, not its cell")
     add(model, "--attention", str, "dot", "how a query finds its source words", choices=ATTENTIONS)
     flag(model, "--no-attention", "the decoder sees the encoder's last state only")
     add(model, "--heads", whole, 4, "of multi-head attention")

@@ -117,8 +117,8 @@ def search(
     The most probable continuations take the places of a beam. One that has said </s> keeps its
     place, so that the beam of a sentence narrows; at the limit </s> is all that can be said. The
     search of a sentence ends when every place is kept or no live hypothesis can overtake the `best`
-    finished ones. No sentence sees another. Raises
-    FloatingPointError where a model says no numbers.
+    finished ones. No sentence sees another. Raises FloatingPointError where a model says no
+    numbers.
     """
     N = len(batch)
     limits = np.broadcast_to(np.asarray(limits), N)
@@ -245,8 +245,7 @@ def open_rows(sentence: np.ndarray, can_reach: np.ndarray, goal: np.ndarray) -> 
 
 def forced(models: Sequence[Seq2Seq], batch: Batch) -> tuple[np.ndarray, np.ndarray | None]:
     """Log-probabilities (T, B), float64, of the batch's own target tokens, 0 at padding, and the
-    mean attention (B, T, S). Raises
-    FloatingPointError where a model says no numbers.
+    mean attention (B, T, S). Raises FloatingPointError where a model says no numbers.
     """
     own, looks = [], []
     with mg.no_grad():
