@@ -17,7 +17,6 @@ from minigrad.nn import functional as F
 from .seq2seq import Memory, Seq2Seq, State
 
 WINDOW = 64  # target steps scored at a time: a very long translation needs no more memory
-PASSES = 8  # for so many, as many passes for a maximum are faster than a partition
 NOT_FINITE = "the model's outputs are not finite numbers: train again, with a smaller learning rate"
 
 
@@ -193,20 +192,12 @@ def candidates(
         nothing_else = at_limit | forbidden.all(1)
         forbidden[nothing_else] = np.arange(V) != EOS
         logits = logits.masked_fill(mg.as_tensor(forbidden, device=logits.device), -math.inf)
-    values, ids = largest(logits, min(how.beam, V))
+    if how.beam == 1:
+        ids = logits.argmax(1, keepdim=True)
+        values = logits.gather(1, ids)
+    else:
+        values, ids = logits.topk(min(how.beam, V), 1)
     return (values - normalizer).to_numpy().astype(np.float64), ids.to_numpy()
-
-
-def largest(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest logits of every row, largest first, and their ids. The logits are used up."""
-    if k > PASSES:
-        return logits.topk(k, 1)
-    every, values, ids = mg.arange(len(logits), device=logits.device), [], []
-    for _ in range(k):
-        ids.append(logits.argmax(1, keepdim=True))
-        values.append(logits.gather(1, ids[-1]))
-        logits[every, ids[-1].squeeze(1)] = -math.inf
-    return mg.cat(values, 1), mg.cat(ids, 1)
 
 
 def repeating(said: list[int], n: int) -> list[int]:
