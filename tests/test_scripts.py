@@ -178,19 +178,6 @@ def damage_weights(out):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def damage_vocabulary(out):
-    (out / "target_vocabulary.json").write_text('["a",', encoding="utf-8")
-
-
-def newer_format(out):
-    text = (out / "model.json").read_text(encoding="utf-8").replace('"format": 1', '"format": 99')
-    (out / "model.json").write_text(text, encoding="utf-8")
-
-
-def smaller_vocabulary(out):
-    (out / "target_vocabulary.json").write_text('["a"]', encoding="utf-8")
-
-
 def text_for_a_number(out):
     text = (out / "model.json").read_text(encoding="utf-8").replace("50,", '"x",')
     (out / "model.json").write_text(text, encoding="utf-8")
@@ -204,9 +191,6 @@ def no_weights(out):
     "harm, named",
     [
         (damage_weights, "model.safetensors"),
-        (damage_vocabulary, "target_vocabulary.json"),
-        (newer_format, "format 99"),
-        (smaller_vocabulary, "decoder.output.weight"),
         (text_for_a_number, "max_source"),
         (no_weights, "model.safetensors"),
     ],
@@ -270,6 +254,7 @@ def test_without_out_a_fresh_directory_is_made(corpus, tmp_path):
 def main(monkeypatch, capsys, *args):
     """train_seq2seq.py in this process: status, standard output, standard error."""
     monkeypatch.setattr(sys, "argv", ["train_seq2seq.py", *map(str, args)])
+    monkeypatch.setattr(train_seq2seq, "draw_run", lambda *_: None)  # takes seconds
     capsys.readouterr()
     status, said = 0, ""
     try:
