@@ -426,8 +426,8 @@ def report(
             f"\n  source       {source}\n  reference    {reference}"
             f"\n  translation  {translation}   {mark}"
         )
-    draw_run(run, translator, [splits["test"][n][0] for n in chosen[:3]])
-    print(f"\ncurves and attention are drawn in {run}")
+    drawn = draw_run(run, translator, [splits["test"][n][0] for n in chosen[:3]])
+    print(f"\ncurves and attention are drawn in {run}" if drawn else "")
     print(f"translate with it:  {command_line('translate.py', str(run), splits['test'][0][0])}")
     needed = args.input_feeding or args.coverage
     if args.attention != "none" and not needed and not args.resume:

@@ -51,7 +51,8 @@ BOOK_DATES = (
     "--train-file {data}/dates-train.tsv --valid-file {data}/dates-valid.tsv "
     "--test-file {data}/dates-test.tsv --tokens characters "
     "--embedding-size 16 --hidden-size 256 --unidirectional --reverse-source --dropout 0 --lr 1e-3 "
-    "--schedule constant --batch-size 128 --clip-norm 5 --epochs 10 --patience 10 --forget-bias 0"
+    "--schedule constant --batch-size 128 --clip-norm 5 --epochs 10 --patience 10 --forget-bias 0 "
+    "{more}"
 )
 SCAN = (
     "--corpus scan-{split} --hidden-size 200 --embedding-size 200 --layers 2 --unidirectional "
@@ -100,14 +101,17 @@ LAKE = "Lake & Baroni (2018)"
 def experiments() -> Iterator[Experiment]:
     seeds = 0, 1, 2
     for name, more, published in (
-        ("attention", "--attention dot", f"99.92 % ({BOOK})"),
-        ("plain", "--no-attention", f"0.00 % ({BOOK})"),
-        ("peeky", "--no-attention --peeky", f"99.98 % ({BOOK})"),
+        ("attention", "--hidden-only --attention dot", f"99.92 % ({BOOK})"),
+        ("plain", "--hidden-only --no-attention", f"0.00 % ({BOOK})"),
+        ("peeky", "--hidden-only --no-attention --peeky", f"99.98 % ({BOOK})"),
+        ("attention-cell", "--attention dot", "–"),
+        ("plain-cell", "--no-attention", "–"),
+        ("peeky-cell", "--no-attention --peeky", "–"),
     ):
-        train = f"{BOOK_DATES} {more}"
-        yield Experiment(
-            f"dates-{name}", f"dates, {name}", train, published, seeds=seeds, data="book"
-        )
+        train = BOOK_DATES.replace("{more}", more)
+        what = f"dates, {name.replace('-', ', the decoder takes over the ')} too"
+        what = what if "cell" in name else f"dates, {name}"
+        yield Experiment(f"dates-{name}", what, train, published, seeds=seeds, data="book")
     for split, published in (
         ("simple", "99.7 %, best 99.8 %"),
         ("length", "13.8 %, best 20.8 %"),

@@ -77,24 +77,25 @@ INVISIBLE = {" ": "␣", "\t": "⇥", "\n": "↵", "\r": "␍", "\xa0": "⍽", "
 LONGEST = 24  # characters of a token that are shown
 
 
-def draw_run(run: Path, translator: Translator, sentences: Sequence[str]) -> None:
+def draw_run(run: Path, translator: Translator, sentences: Sequence[str]) -> bool:
     """curves.png of a run directory, and for a model with attention attention-1.png ... of the
-    translations of some sentences; each as SVG, too. Without matplotlib a line on standard error.
+    translations of some sentences; each as SVG, too. Returns whether there is matplotlib to draw
+    with; without it a line goes to standard error.
     """
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         print(f"no curves were drawn: {MISSING}", file=sys.stderr)
-        return
+        return False
     run = Path(run)
     epochs, steps = records(run / "metrics.jsonl"), records(run / "steps.jsonl")
     config = (records(run / "config.json") or [{}])[0]
     if epochs or steps:
         save(run, "curves", [], lambda figure, _: curves(figure, epochs, steps, config))
-    if translator.model.decoder.attention is None:
-        return
-    for number, found in enumerate(translator.search(sentences, attention=True), 1):
-        draw_attention(found[0], run, f"attention-{number}")
+    if translator.attends:
+        for number, found in enumerate(translator.search(sentences, attention=True), 1):
+            draw_attention(found[0], run, f"attention-{number}")
+    return True
 
 
 def draw_translation(

@@ -58,12 +58,14 @@ class Memory(NamedTuple):
         return _cut(self, pairs), pairs
 
     def select(self, rows: np.ndarray) -> Memory:
-        """The memory of these sentences, in this order; one may come several times."""
+        """The memory of these sentences, in this order; one may come several times. `start` is over
+        by then, and stays.
+        """
         annotations = self.annotations
         if annotations is not None:
             annotations = Annotations(*[x[rows] for x in annotations])
         peek = None if self.peek is None else self.peek[:, rows]
-        return Memory(self.start.select(rows), annotations, peek, self.masks)
+        return Memory(self.start, annotations, peek, self.masks)
 
 
 class Decoded(NamedTuple):

@@ -303,6 +303,18 @@ STABLE = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("op", [mg.softmax, mg.log_softmax, mg.logsumexp])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_no_number_stays_visible(op, bad):
+    """NaN makes NaN; so does inf, but for a sum, which it makes infinite."""
+    y = op(mg.tensor([[0.0, bad, 1.0], [0.0, 1.0, 2.0]]), 1).numpy()
+    if op is mg.logsumexp and bad == math.inf:
+        assert y[0] == math.inf
+    else:
+        assert np.isnan(y[0]).any()
+    assert np.isfinite(y[1]).all()
+
+
 @pytest.mark.parametrize("device", ["cpu", "strict"])
 @pytest.mark.parametrize("op, expected", [s[1:] for s in STABLE], ids=[s[0] for s in STABLE])
 def test_stable_at_1000(op, expected, device):

@@ -118,97 +118,6 @@ def test_the_same_command_twice_gives_the_same_bits(corpus, tmp_path):
     assert (one / "model.safetensors").read_bytes() != (other / "model.safetensors").read_bytes()
 
 
-def test_translate_arguments_and_lines_agree(run, tmp_path):
-    sentences = ["The cat is hungry.", "We are tired."]
-    by_argument = script("translate.py", run[0], *sentences, cwd=tmp_path)
-    by_line = script("translate.py", run[0], cwd=tmp_path, text="\n".join(sentences) + "\n")
-    assert by_argument.returncode == by_line.returncode == 0, by_argument.stderr
-    assert by_argument.stdout == by_line.stdout
-    assert len(by_line.stdout.splitlines()) == 2
-    assert by_line.stderr == ""
-
-
-AWKWARD = {
-    "an unknown word": "The xylograph is hungry.",
-    "other scripts": "猫は 😀 e\u0301té",
-    "a line separator inside": "The cat\u2028is\x0bhungry.\x85Yes.",
-    "a very long line": "the cat " * 20_000,
-    "only spaces": "   ",
-    "an empty line": "",
-    "a carriage return": "The cat is hungry.\r",
-}
-
-
-def test_awkward_lines_do_not_shift_the_others(run):
-    lines = ["The cat is hungry.", *AWKWARD.values(), "The cat is hungry."]
-    done = script("translate.py", run[0], text="\n".join(lines) + "\n")
-    assert done.returncode == 0, done.stderr
-    out = done.stdout.split("\n")
-    assert len(out) == len(lines) + 1 and out[-1] == ""
-    assert out[0] == out[len(lines) - 1] == out[1 + list(AWKWARD).index("a carriage return")]
-    assert out[1 + list(AWKWARD).index("an empty line")] == ""
-    assert out[1 + list(AWKWARD).index("only spaces")] == ""
-    assert "only the first 50 tokens" in done.stderr
-
-
-def test_translating_invalid_utf8_and_an_ascii_terminal(run):
-    done = subprocess.run(
-        [sys.executable, ROOT / "translate.py", run[0]],
-        input="The café is old.\n".encode("latin-1") + b"The cat is hungry.\n",
-        capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.decode("utf-8").splitlines()) == 2
-
-
-@pytest.mark.parametrize("no_newline", ["The cat is hungry.", ""])
-def test_the_last_line_needs_no_end(run, no_newline):
-    done = script("translate.py", run[0], text=no_newline)
-    assert len(done.stdout.splitlines()) == (1 if no_newline else 0)
-
-
-def test_translate_without_a_run_says_how_to_get_one(tmp_path):
-    for args in ((), (tmp_path / "nothing",)):
-        done = script("translate.py", *args, cwd=tmp_path)
-        assert done.returncode != 0 and done.stdout == ""
-        assert "train_seq2seq.py" in done.stderr and "Traceback" not in done.stderr
-
-
-def damage_weights(out):
-    path = out / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def text_for_a_number(out):
-    text = (out / "model.json").read_text(encoding="utf-8").replace("50,", '"x",')
-    (out / "model.json").write_text(text, encoding="utf-8")
-
-
-def no_weights(out):
-    (out / "model.safetensors").unlink()
-
-
-@pytest.mark.parametrize(
-    "harm, named",
-    [
-        (damage_weights, "model.safetensors"),
-        (text_for_a_number, "max_source"),
-        (no_weights, "model.safetensors"),
-    ],
-)
-def test_a_damaged_run_is_named_in_one_line(run, tmp_path, harm, named):
-    out = tmp_path / "copy"
-    out.mkdir()
-    for path in run[0].iterdir():
-        (out / path.name).write_bytes(path.read_bytes())
-    harm(out)
-    done = script("translate.py", out, "The cat is hungry.")
-    assert done.returncode != 0 and done.stdout == ""
-    assert named in done.stderr and "Traceback" not in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
 @pytest.mark.parametrize("form", ["tsv", "parallel"])
 def test_a_users_corpus_trains_and_translates(corpus, tmp_path, form):
     if form == "tsv":
@@ -609,11 +518,6 @@ def test_numbers_out_of_range_end_a_run_with_one_line(corpus, tmp_path, epochs):
     )  # fmt: skip
     assert done.returncode != 0
     assert "--lr" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_a_byte_order_mark_is_no_word(run):
-    plain, marked = (script("translate.py", run[0], text=m + "The cat.\n") for m in ("", "\ufeff"))
-    assert plain.stdout == marked.stdout != ""
 
 
 def test_a_failed_run_keeps_an_existing_one(run):

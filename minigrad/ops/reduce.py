@@ -222,8 +222,9 @@ class LogSumExp(Reduction):
 
 
 def log_of_sum(xp, mass):
-    """ln of a sum, -inf for 0 without a warning."""
-    return xp.where(mass > 0, xp.log(xp.where(mass > 0, mass, 1)), -math.inf).astype(mass.dtype)
+    """ln of a sum, -inf for 0 without a warning; NaN stays."""
+    empty = mass == 0
+    return xp.where(empty, -math.inf, xp.log(xp.where(empty, 1, mass))).astype(mass.dtype)
 
 
 class Softmax(Op):
