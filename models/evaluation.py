@@ -38,23 +38,31 @@ def teacher_forced(translator: Translator, pairs: Pairs, batch_size: int) -> dic
     }
 
 
-def exact_match(translations: Sequence[str], references: Sequence[str]) -> float:
-    """The share of translations equal to their reference."""
+def exact_match(
+    translations: Sequence[str], references: Sequence[str], lowercase: bool = False
+) -> float:
+    """The share of translations equal to their reference, in lower case if told so."""
+    if lowercase:
+        references = [reference.lower() for reference in references]
     return sum(a == b for a, b in zip(translations, references)) / len(references)
 
 
-def corpus_bleu(translations: Sequence[str], references: Sequence[str]) -> float:
-    """sacrebleu's BLEU, 0 to 100, on detokenized text."""
-    return bleu_of(references).corpus_score(translations, [references]).score
+def corpus_bleu(
+    translations: Sequence[str], references: Sequence[str], lowercase: bool = False
+) -> float:
+    """sacrebleu's BLEU, 0 to 100, on detokenized text, without regard to case if told so."""
+    return bleu_of(references, lowercase).corpus_score(translations, [references]).score
 
 
-def bleu_of(references: Sequence[str]) -> Any:
+def bleu_of(references: Sequence[str], lowercase: bool) -> Any:
     """The metric: characters are the words of Chinese, which has no spaces."""
     import sacrebleu
 
     chinese = sum("\u4e00" <= c <= "\u9fff" for text in references for c in text)
     letters = sum(c.isalpha() for text in references for c in text)
-    return sacrebleu.metrics.BLEU(tokenize="zh" if 2 * chinese > letters else "13a")
+    return sacrebleu.metrics.BLEU(
+        lowercase=lowercase, tokenize="zh" if 2 * chinese > letters else "13a"
+    )
 
 
 def evaluate(
@@ -63,17 +71,18 @@ def evaluate(
     """All measures of a split, and the translations; `search` is what `Translator.search` takes.
 
     bleu and chrf (0 to 100) are sacrebleu's, of the whole split, on detokenized text; signature is
-    how it computed BLEU.
+    how it computed BLEU. A translator of lower case is measured in lower case.
     """
     import sacrebleu
 
     translations = translator.translate([source for source, _ in pairs], batch_size, **search)
-    references = [target for _, target in pairs]
+    references, lowercase = [target for _, target in pairs], translator.target.lowercase
     scores: dict[str, Any] = teacher_forced(translator, pairs, batch_size)
-    scores["exact_match"] = exact_match(translations, references)
-    bleu = bleu_of(references)
+    scores["exact_match"] = exact_match(translations, references, lowercase)
+    bleu = bleu_of(references, lowercase)
     scores["bleu"] = bleu.corpus_score(translations, [references]).score
     scores["bleu_signature"] = str(bleu.get_signature())
-    scores["chrf"] = sacrebleu.metrics.CHRF().corpus_score(translations, [references]).score
+    chrf = sacrebleu.metrics.CHRF(lowercase=lowercase)
+    scores["chrf"] = chrf.corpus_score(translations, [references]).score
     scores["sentences"] = len(pairs)
     return scores, translations

@@ -346,8 +346,8 @@ class Trainer:
             if o.stop_on != "loss":
                 sources, references = zip(*self.valid)
                 translations = self.translator.translate(sources, o.batch_size)
-                valid["exact_match"] = exact_match(translations, references)
-                valid["bleu"] = corpus_bleu(translations, references)
+                both = translations, references, self.translator.target.lowercase
+                valid["exact_match"], valid["bleu"] = exact_match(*both), corpus_bleu(*both)
             if not math.isfinite(valid["loss"]):
                 raise TrainingError(
                     f"the validation loss is {valid['loss']} after epoch {self.epoch}: lower --lr; "

@@ -388,3 +388,17 @@ def test_evaluate_reports_what_sacrebleu_says(words):
     expected = sacrebleu.corpus_bleu(["我们看见两只猫。", chinese[1]], [chinese], tokenize="zh")
     assert corpus_bleu(["我们看见两只猫。", chinese[1]], chinese) == expected.score
     assert exact_match(["a", "b", ""], ["a", "c", ""]) == pytest.approx(2 / 3)
+
+
+def test_a_translator_of_lower_case_is_measured_in_lower_case(words):
+    """References in capitals are as good as their lower case; the signature says how."""
+    pairs = [(source, target.upper()) for source, target in PAIRS[:12]]
+    lower = build_tokenizer("words", [target for _, target in PAIRS], lowercase=True)
+    mg.manual_seed(0)
+    translator = Translator.new(words.source, lower, words.model.options, 50)
+    translator.translate = lambda sources, *_, **__: [t.lower() for _, t in pairs[: len(sources)]]
+    scores, _ = evaluate(translator, pairs, 5)
+    assert scores["exact_match"] == 1 and scores["bleu"] == pytest.approx(100)
+    assert scores["chrf"] == pytest.approx(100) and "case:lc" in scores["bleu_signature"]
+    translator.target = build_tokenizer("words", [target for _, target in PAIRS])
+    assert evaluate(translator, pairs, 5)[0]["exact_match"] == 0
