@@ -565,7 +565,7 @@ def main() -> None:
         sys.exit("error: nobody reads what is printed; what was saved is kept: --resume goes on")
     except (CorpusError, OptionError, TrainingError, RunError, OSError, MemoryError) as error:
         sys.exit(f"error: {error or type(error).__name__}")
-    except RuntimeError as error:  # of --check-resume
+    except (RuntimeError, FloatingPointError) as error:  # of --check-resume; of a model of NaN
         sys.exit(f"error: {error}")
 
 

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from train_seq2seq import arguments
+
+import train_seq2seq
+import translate
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,11 +30,16 @@ def test_every_file_and_option_the_readme_names_exists():
         assert (ROOT / path).exists(), path
     for path in re.findall(r"\]\(([\w/.]+)\)", README):
         assert (ROOT / path).exists(), path
-    known = arguments().format_help()
+    known, found = "", 0
     for line in README.splitlines():
-        if "train_seq2seq.py" in line or line.startswith("| `--"):
+        if line.startswith("## "):
+            known = (translate if line == "## Translate" else train_seq2seq).arguments()
+            known = known.format_help()
+        if re.search(r"^    .*(train_seq2seq|translate)\.py", line) or line.startswith("| `--"):
             for option in re.findall(r"--[\w-]+", line):
                 assert re.search(rf"{option}\b(?!-)", known), option
+                found += 1
+    assert found > 20
 
 
 def test_the_readme_calls_what_ci_calls():

@@ -459,23 +459,28 @@ def test_options(kind):
 
 def record(module, rng):
     """From now on the module gets its random numbers from here. What it got: a list for each
-    direction of each layer, and for each dropout between layers, that draws anything.
+    direction of each layer, and for each dropout between layers, that draws anything. What is the
+    same at every step is drawn first for all, the states before what is between.
     """
-    groups = []
+    groups, masks = [], [[]]
 
     def drawn(*shape):
-        groups[-1].append(rng.random(shape))
-        return mg.tensor(groups[-1][-1])
+        into = groups[-1] if groups else masks[0]
+        into.append(rng.random(shape))
+        return mg.tensor(into[-1])
 
-    def apart(method):
+    def apart(method, kept):
         def call(*args):
-            groups.append([])
+            if not groups:  # all masks are there
+                n = module.num_layers * module.directions if module.recurrent_dropout else 0
+                masks[:] = iter(masks[0][:n]), iter(masks[0][n:])
+            groups.append([mask for mask in [next(masks[kept], None)] if mask is not None])
             return method(*args)
 
         return call
 
     module.drawn = drawn
-    module.noise, module.between = apart(module.noise), apart(module.between)
+    module.noise, module.between = apart(module.noise, 0), apart(module.between, 1)
     return groups
 
 
