@@ -39,6 +39,7 @@ from models.optimisation import (
     SCHEDULES,
     TrainingOptions,
 )
+from models.logs import fixed
 from models.options import ATTENTIONS, CELLS, TIES, ModelOptions, OptionError
 from models.plots import draw_run
 from models.training import Stopped, Trainer, TrainingError
@@ -48,7 +49,9 @@ Pairs = list[tuple[str, str]]
 
 # what may be said beside --resume: the rest is as the run began
 WITH_RESUME = "resume", "epochs", "max_steps", "save_every", "device", "bptt_report"
-
+# and where the data lies now: that it is the same is seen by its digest
+PARTS = "train", "valid", "test"
+MOVED = tuple([f"{part}_{kind}" for part in PARTS for kind in ("file", "src", "tgt")])
 
 INTERRUPTED = 130  # the status of a program that Ctrl-C ended
 
@@ -87,6 +90,12 @@ def setting(text: str) -> tuple[str, Any]:
         json.dumps(found)  # as config.json keeps it
     except (ValueError, SyntaxError, TypeError):
         found = value
+        if not value.replace("-", "_").isidentifier():
+            raise argparse.ArgumentTypeError(
+                f"{text!r} given, expected a number, a list of numbers, true, false or a word"
+            ) from None
+    if name == "lr":
+        raise argparse.ArgumentTypeError("the learning rate is given by --lr")
     return name, found
 
 
@@ -129,6 +138,7 @@ def arguments() -> argparse.ArgumentParser:
         add(data, f"--{part}-src", path, None, f"{use} sources, one a line", metavar="FILE")
         add(data, f"--{part}-tgt", path, None, f"{use} targets, one a line", metavar="FILE")
     add(data, "--limit", number(int, 1, 10**7), None, "the first N training pairs (default: all)")
+    add(data, "--data-seed", some, 0, "of a built-in corpus, and of what is split off")
     add(data, "--max-length", whole, 50, "longer training pairs, in tokens, are left out")
 
     text = parser.add_argument_group("text")
@@ -208,7 +218,7 @@ def arguments() -> argparse.ArgumentParser:
     add(training, "--average-count", whole, 5, "how many epochs")
     add(training, "--ema", number(float, 0, 0.999999), 0.0, "decay of a moving average of the "
         "weights, validated and kept in their place; 0 for none")  # fmt: skip
-    add(training, "--seed", some, 0, "of weights, dropout, order and built-in corpus")
+    add(training, "--seed", some, 0, "of weights, dropout and order")
     add(training, "--device", str, "cpu", "cpu, cuda, cuda:1, or auto")
 
     run = parser.add_argument_group("run")
@@ -216,6 +226,7 @@ def arguments() -> argparse.ArgumentParser:
     add(run, "--out", path, None, out, metavar="DIR")
     beside = ", ".join(f"--{name.replace('_', '-')}" for name in WITH_RESUME[1:])
     again = f"go on with a run, as if it had not stopped; beside it only {beside}"
+    again += ", and the data files, where they were moved"
     add(run, "--resume", path, None, again, metavar="RUN")
     add(run, "--save-every", some, 1000, "steps after which the run is saved, beside the end of "
         "each epoch; 0 for only then")  # fmt: skip
@@ -225,20 +236,27 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def refuse(parser: argparse.ArgumentParser, names: list[str]) -> None:
+    """Options that --resume does not take."""
+    if names:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+        parser.error(f"--resume goes on with the options of the run: {options} refused")
+
+
 def resumed(parser: argparse.ArgumentParser, args: argparse.Namespace) -> argparse.Namespace:
     """What the run of --resume began with, and what is changed."""
     run = Path(args.resume)
     parser.set_defaults(**dict.fromkeys(vars(args)))
     said = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    refused = [f"--{name.replace('_', '-')}" for name in said if name not in WITH_RESUME]
-    if refused:
-        parser.error(f"--resume goes on with the options of the run: {', '.join(refused)} refused")
+    refuse(parser, [name for name in said if name not in WITH_RESUME + MOVED])
     if not run.is_dir():
         parser.error(f"--resume {run}: there is no such run directory")
     try:
         config = read_json(run / "config.json")
     except RunError as error:
         parser.error(f"--resume {run}: {error}")
+    refuse(parser, [name for name in said if name in MOVED and not config.get(name)])
+    said |= {name: str(Path(said[name]).absolute()) for name in MOVED if name in said}
     missing = [name for name in (*vars(args), "data_sha256") if name not in config]
     if missing:
         parser.error(
@@ -269,7 +287,9 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     if args.resume:
         return resumed(parser, args)
     own = args.train_file or args.train_src
-    for part in ("train", "valid", "test"):
+    if args.check_resume and args.bptt_report:
+        parser.error("--check-resume or --bptt-report, not both")
+    for part in PARTS:
         tsv, source, target = (getattr(args, f"{part}_{kind}") for kind in ("file", "src", "tgt"))
         if bool(source) != bool(target):
             parser.error(f"--{part}-src and --{part}-tgt go together")
@@ -346,7 +366,7 @@ def training_options(args: argparse.Namespace) -> TrainingOptions:
 def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
     """Sentence pairs by split: train, valid, and those to report on. Raises CorpusError."""
     if args.corpus:
-        splits = corpus(args.corpus).load(args.limit, args.seed)
+        splits = corpus(args.corpus).load(args.limit, args.data_seed)
     else:
         splits = {}
         for part in ("train", "valid", "test"):
@@ -357,7 +377,7 @@ def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
         splits["train"] = splits["train"][: args.limit]
         missing = [part for part in ("valid", "test") if part not in splits]
         if missing:
-            splits |= split_by_source(splits["train"], dict.fromkeys(missing, 0.05), args.seed)
+            splits |= split_by_source(splits["train"], dict.fromkeys(missing, 0.05), args.data_seed)
         splits = {part: splits[part] for part in ("train", "valid", "test")}
     return splits
 
@@ -413,10 +433,11 @@ def report(
 
     columns = "sentences", "loss", "perplexity", "tokens", "exact", "BLEU", "chrF"
     print("\n" + f"{'split':<10}" + "{:>10} {:>7} {:>11} {:>8} {:>8} {:>6} {:>6}".format(*columns))
-    row = "{:>10} {:>7.4f} {:>11.3f} {:>8.2%} {:>8.2%} {:>6.2f} {:>6.2f}"
+    row = "{:>10} {:>7} {:>11} {:>8.2%} {:>8.2%} {:>6.2f} {:>6.2f}"
     for name, r in results.items():
-        cells = [r["sentences"], r["loss"], r["perplexity"], r["token_accuracy"], r["exact_match"]]
-        print(f"{name:<10}" + row.format(*cells, r["bleu"], r["chrf"]))
+        cells = [r["sentences"], fixed(r["loss"], 4), fixed(r["perplexity"], 3)]
+        cells += [r["token_accuracy"], r["exact_match"], r["bleu"], r["chrf"]]
+        print(f"{name:<10}" + row.format(*cells))
     print("\nten test sentences:")
     chosen = range(0, len(splits["test"]), max(1, len(splits["test"]) // 10))[:10]
     for n in chosen:

@@ -35,7 +35,7 @@ SEARCH: list[tuple[str, type, Any, int, str]] = [
     ("--n-best", int, 1, 1, "translations of each sentence, best first; at most --beam"),
     ("--length-penalty", float, 0.0, 0, "α of Wu et al. (2016): above 0 for longer translations"),
     ("--coverage-penalty", float, 0.0, 0, "β of Wu et al.: for looking at every source word"),
-    ("--min-length", int, 0, 0, "tokens that a translation has at least"),
+    ("--min-length", int, 0, 0, "tokens that a translation has at least, if --no-repeat lets it"),
     ("--max-length", int, None, 1, "and at most; without, twice the source's and 10"),
     ("--no-repeat", int, 0, 0, "no sequence of N tokens twice; 0 for any"),
 ]
@@ -157,7 +157,10 @@ def prompted(what: str) -> Iterator[str]:
 
 
 def one_line(text: str) -> str:
-    """A sentence without line ends inside: an argument may hold some."""
+    """A sentence without line ends inside, and without bytes that are no UTF-8: an argument may
+    hold some.
+    """
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return " ".join(text.split("\n"))
 
 
@@ -220,6 +223,8 @@ def main() -> None:
         for name in filter(needs.get, needs):
             fail(f"{name} needs attention, which {args.run} was trained without")
     try:
+        if args.plot:
+            Path(args.plot).mkdir(parents=True, exist_ok=True)  # not only after the first chunk
         work(args, translator, dictionary)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough

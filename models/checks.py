@@ -5,6 +5,7 @@ was killed goes on as if it had not been.
 from __future__ import annotations
 
 import math
+import signal
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,11 @@ def check_resume(script: Path, arguments: Sequence[str], steps: int = 6) -> str:
         run_or_raise([*command, "--resume", str(killed), *total])
         run_or_raise([*command, *given, *total, "--out", str(whole)])
         one, other = (mg.load(run / "last.safetensors") for run in (whole, killed))
+    if other["step"] == at:
+        raise RuntimeError(
+            f"the run had come to its end at step {at} when it was killed: give it more steps, by "
+            "--epochs or by smaller batches, to see whether it goes on"
+        )
     different = differences(one, other)
     if different:
         raise RuntimeError(f"the resumed run differs in {', '.join(different[:5])}")
@@ -131,7 +137,17 @@ def killed_at(command: Sequence[str], given: Sequence[str], run: Path, log: Path
             process.wait()
     if not state.exists():
         raise RuntimeError(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+    if process.returncode != -signal.SIGKILL:
+        raise RuntimeError(
+            "the run ended before it could be killed: give it more steps, by --epochs or by "
+            f"smaller batches, to see whether it goes on; {run_says(log)}"
+        )
     return mg.load(state)["step"]
+
+
+def run_says(log: Path) -> str:
+    """The end of what a run has printed."""
+    return "it said: " + " ".join(log.read_text(encoding="utf-8", errors="replace")[-300:].split())
 
 
 def run_or_raise(command: Sequence[str]) -> None:

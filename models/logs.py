@@ -14,6 +14,11 @@ from tqdm import tqdm
 from minigrad.serialization import write_text
 
 
+def fixed(x: float, digits: int) -> str:
+    """With so many digits after the point, or in short where a model has diverged."""
+    return f"{x:.{digits}f}" if x < 1e6 else f"{x:.3g}"
+
+
 def finite(x: float) -> float | None:
     """JSON knows no NaN."""
     return x if math.isfinite(x) else None

@@ -23,7 +23,7 @@ from minigrad.optim import swa_utils
 from minigrad.serialization import load_file, save_file
 
 from .evaluation import corpus_bleu, exact_match, teacher_forced
-from .logs import append, finite, trim, warn
+from .logs import append, finite, fixed, trim, warn
 from .objective import Objective, token_losses
 from .optimisation import (
     CRITERIA,
@@ -157,7 +157,10 @@ class Trainer:
         try:
             for name, last in (("metrics", self.epoch - 1), ("steps", self.step)):
                 trim(self.run / f"{name}.jsonl", LOGGED[name], last)
-            for beside in self.run.glob(".*.safetensors.*"):  # what a kill has left half-written
+            # what a kill has left half-written: ours begin with a point and the name of the file,
+            # those of safetensors with .tmp
+            for beside in [*self.run.glob(".*.json*.*"), *self.run.glob(".*.safetensors.*"),
+                           *self.run.glob(".tmp*")]:  # fmt: skip
                 beside.unlink()
             with self.interruptible():
                 if not (self.run / "last.safetensors").exists():
@@ -397,9 +400,9 @@ class Trainer:
             if key in record
         )  # fmt: skip
         tqdm.write(
-            f"epoch {record['epoch']}: training loss {record['train_loss']:.4f}, "
-            f"validation loss {record['valid_loss']:.4f}, "
-            f"perplexity {record['valid_perplexity']:.3f}, "
+            f"epoch {record['epoch']}: training loss {fixed(record['train_loss'], 4)}, "
+            f"validation loss {fixed(record['valid_loss'], 4)}, "
+            f"perplexity {fixed(record['valid_perplexity'], 3)}, "
             f"token accuracy {record['valid_token_accuracy']:.2%}{extra}"
             + (" (best)" if self.since_best == 0 else ""),
             file=sys.stdout,

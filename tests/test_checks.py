@@ -156,6 +156,14 @@ def test_check_resume_passes_a_good_resume_and_finds_a_broken_one(tmp_path, what
             check_resume(script, given, steps=4)
 
 
+def test_a_run_too_short_to_be_interrupted_proves_nothing(tmp_path):
+    pairs = "".join(f"a b c{n % 3}\tb a\n" for n in range(30))
+    (tmp_path / "pairs.tsv").write_text(pairs, encoding="utf-8")
+    given = ["--train-file", str(tmp_path / "pairs.tsv"), "--epochs", "1", "--hidden-size", "4"]
+    with pytest.raises(RuntimeError, match="give it more steps"):
+        check_resume(ROOT / "train_seq2seq.py", given)
+
+
 def test_check_resume_says_why_a_run_fails(tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "train_seq2seq.py", "--check-resume", "--train-file", "no.tsv"],

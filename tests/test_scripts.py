@@ -18,6 +18,7 @@ import train_seq2seq
 from datasets.english_french import english_french
 from minigrad.serialization import load_file
 from models.checks import differences
+from models.translator import Translator
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = "--embedding-size 8 --hidden-size 12 --limit 200 --epochs 2 --batch-size 32".split()
@@ -384,6 +385,40 @@ def test_ctrl_c_saves_and_says_how_to_go_on(corpus, tmp_path, number):
         [*command, "--max-steps", str(last_step(run) + 2)], cwd=ROOT, capture_output=True
     )
     assert more.returncode == 0 and b"goes on after step" in more.stdout
+
+
+def test_a_run_goes_on_where_its_data_was_moved(corpus, tmp_path, monkeypatch, capsys):
+    pairs, run = tmp_path / "pairs.tsv", tmp_path / "run"
+    shutil.copy(corpus / "pairs.tsv", pairs)
+    given = [*OPTIONS, "--train-file", pairs, "--max-steps", 2, "--out", run]
+    assert main(monkeypatch, capsys, *given)[0] == 0
+    moved = pairs.rename(tmp_path / "moved.tsv")
+    for name in (".tmpAbC123", ".model.safetensors.x7", ".config.json.k2", ".metrics.jsonl.q"):
+        (run / name).write_text("half")  # as a kill leaves it
+    again = ["--resume", run, "--max-steps", 3]
+    status, _, err = main(monkeypatch, capsys, *again)
+    assert status != 0 and "pairs.tsv does not exist" in err
+    assert main(monkeypatch, capsys, *again, "--train-src", moved)[0] != 0  # it had no such file
+    assert main(monkeypatch, capsys, *again, "--train-file", corpus / "source.txt")[0] != 0
+    assert main(monkeypatch, capsys, *again, "--train-file", moved)[0] == 0
+    assert last_step(run) == 3 and not [p for p in run.iterdir() if p.name.startswith(".")]
+    assert main(monkeypatch, capsys, *again[:2], "--max-steps", 4)[0] == 0  # it is remembered
+
+
+def test_two_seeds_have_the_same_data_and_translate_together(
+    corpus, tmp_path, monkeypatch, capsys
+):
+    runs = [tmp_path / str(seed) for seed in (1, 2)]
+    for seed, out in zip((1, 2), runs):
+        given = ["--train-file", corpus / "pairs.tsv", "--seed", seed, "--out", out]
+        assert main(monkeypatch, capsys, *TINY[:4], "--epochs", 1, *given)[0] == 0
+    one, other = (json.loads((out / "config.json").read_text("utf-8")) for out in runs)
+    assert one["data_sha256"] == other["data_sha256"]
+    assert Translator.load(*runs).translate(["The cat is hungry."])
+    given = ["--train-file", corpus / "pairs.tsv", "--data-seed", 1, "--out", tmp_path / "3"]
+    assert main(monkeypatch, capsys, *TINY[:4], "--max-steps", 1, *given)[0] == 0
+    third = json.loads((tmp_path / "3" / "config.json").read_text("utf-8"))
+    assert third["data_sha256"] != one["data_sha256"]
 
 
 def test_a_closed_pipe_ends_without_a_traceback(corpus, tmp_path):
