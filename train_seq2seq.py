@@ -15,6 +15,7 @@ import json
 import math
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -22,6 +23,11 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
+
+ANSWER = signal.getsignal(signal.SIGINT)
+if __name__ == "__main__" and ANSWER is signal.default_int_handler:
+    # an import that Ctrl-C interrupts ends in a traceback: until main() it ends the program
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from tqdm import tqdm
 
@@ -553,6 +559,7 @@ def resume(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
 def main() -> None:
     parser = arguments()
     args = parsed(parser)
+    signal.signal(signal.SIGINT, ANSWER)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a run
     run = None

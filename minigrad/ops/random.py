@@ -260,6 +260,8 @@ def multinomial(
         raise RuntimeError(f"multinomial takes floating weights, got {weights.dtype}")
     if weights.ndim not in (1, 2) or not weights.shape[-1]:
         raise RuntimeError(f"multinomial takes (classes) or (rows, classes), got {weights.shape}")
+    if weights.shape[-1] > 2**24:  # PyTorch's limit: float32 counts no further
+        raise RuntimeError(f"multinomial of {weights.shape[-1]} classes: expected at most 2²⁴")
     if num_samples < 1:
         raise RuntimeError(f"multinomial of {num_samples} samples: expected at least 1")
     if not replacement and num_samples > weights.shape[-1]:
