@@ -32,7 +32,14 @@ if __name__ == "__main__" and ANSWER is signal.default_int_handler:
 from tqdm import tqdm
 
 import minigrad as mg
-from datasets import KINDS, SPECIALS, CorpusError, bucketed_batches, build_tokenizer
+from datasets import (
+    KINDS,
+    SPECIALS,
+    CorpusError,
+    Tokenizer,
+    bucketed_batches,
+    build_tokenizer,
+)
 from datasets.builtin import CORPORA, corpus
 from datasets.files import read_parallel, read_tsv, split_by_source
 from minigrad.serialization import write_text
@@ -375,7 +382,7 @@ def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
         splits = corpus(args.corpus).load(args.limit, args.data_seed)
     else:
         splits = {}
-        for part in ("train", "valid", "test"):
+        for part in PARTS:
             if tsv := getattr(args, f"{part}_file"):
                 splits[part] = read_tsv(tsv)
             elif source := getattr(args, f"{part}_src"):
@@ -384,13 +391,22 @@ def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
         missing = [part for part in ("valid", "test") if part not in splits]
         if missing:
             splits |= split_by_source(splits["train"], dict.fromkeys(missing, 0.05), args.data_seed)
-        splits = {part: splits[part] for part in ("train", "valid", "test")}
+        splits = {part: splits[part] for part in PARTS}
     return splits
 
 
 def digest(splits: dict[str, Pairs]) -> str:
     """That of the data: a run goes on only with what it began with."""
     return hashlib.sha256(json.dumps(splits, sort_keys=True).encode()).hexdigest()
+
+
+def short_enough(pairs: Pairs, source: Tokenizer, target: Tokenizer, limit: int) -> Pairs:
+    """Those of at most `limit` tokens on both sides."""
+    return [
+        (a, b)
+        for a, b in pairs
+        if len(source.encode(a)) <= limit and len(target.encode(b)) <= limit
+    ]
 
 
 def new_translator(args: argparse.Namespace, splits: dict[str, Pairs]) -> Translator:
@@ -413,12 +429,7 @@ def new_translator(args: argparse.Namespace, splits: dict[str, Pairs]) -> Transl
                 f"the {side} vocabulary has {len(tokenizer) - len(SPECIALS)} types: there is "
                 "nothing to learn; lower --min-count, raise --max-vocabulary, or give more text"
             )
-    kept = [
-        pair
-        for pair in train
-        if len(source.encode(pair[0])) <= args.max_length
-        and len(target.encode(pair[1])) <= args.max_length
-    ]
+    kept = short_enough(train, source, target, args.max_length)
     if not kept:
         raise CorpusError(
             f"all {len(train)} training pairs are longer than --max-length {args.max_length}"
@@ -526,12 +537,8 @@ def resume(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
         splits = load_data(args)
         if digest(splits) != args.data_sha256:
             raise RunError(f"{run} was trained on other data than there is now: restore the files")
-        source, target, limit = translator.source, translator.target, args.max_length
-        splits["train"] = [
-            (a, b)
-            for a, b in splits["train"]
-            if len(source.encode(a)) <= limit and len(target.encode(b)) <= limit
-        ]
+        both = translator.source, translator.target
+        splits["train"] = short_enough(splits["train"], *both, args.max_length)
         translator.model.to(device=args.device)
         trainer = Trainer(translator, splits["train"], splits["valid"], options, run)
     except (CorpusError, RunError):

@@ -206,7 +206,8 @@ class Trainer:
                 if o.max_steps is not None and self.step >= o.max_steps:
                     return
                 started = time.perf_counter()
-                group = self.batches[self.position : self.position + o.accumulate]
+                # made once: it is read several times
+                group = list(self.batches[self.position : self.position + o.accumulate])
                 self.train_on(group)
                 self.position += len(group)
                 sums["seconds"] += time.perf_counter() - started
