@@ -187,6 +187,7 @@ def arguments() -> argparse.ArgumentParser:
     add(model, "--dropout", share, 0.1, dropout)
     add(model, "--embedding-dropout", share, None, "where that of the embeddings differs")
     add(model, "--output-dropout", share, None, "where that of the outputs differs")
+    add(model, "--annotation-dropout", share, 0.0, "of the encoder's outputs that attention reads")
     add(model, "--recurrent-dropout", share, 0.0, "of the states, the same at every step")
     flag(model, "--variational", "dropout between layers is the same at every step, too")
     flag(model, "--layer-norm", "layer normalisation in the LSTM")

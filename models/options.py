@@ -34,8 +34,9 @@ class ModelOptions:
     - `tie`: "target": the output layer is the target embedding (Press & Wolf 2017); "all": the
       source embedding too, over a joint vocabulary
     - `dropout` of the embeddings, between layers and of the output; `embedding_dropout`,
-      `output_dropout` where these differ; `recurrent_dropout` of the states, the same at every step
-      (Gal & Ghahramani 2016), and `variational`: so is that between layers
+      `output_dropout` where these differ; `annotation_dropout` of the encoder's outputs that
+      attention reads; `recurrent_dropout` of the states, the same at every step (Gal & Ghahramani
+      2016), and `variational`: so is that between layers
     - `layer_norm` in the cells (Ba et al. 2016), `forget_bias` of their forget gates: LSTM only
     """
 
@@ -57,6 +58,7 @@ class ModelOptions:
     dropout: float = 0.0
     embedding_dropout: float | None = None
     output_dropout: float | None = None
+    annotation_dropout: float = 0.0
     recurrent_dropout: float = 0.0
     variational: bool = False
     layer_norm: bool = False
@@ -96,6 +98,10 @@ class ModelOptions:
             (
                 without and self.coverage,
                 "coverage sums up attention weights: it needs an attention",
+            ),
+            (
+                without and self.annotation_dropout > 0,
+                "annotation dropout is of what attention reads: it needs an attention",
             ),
             (
                 self.coverage and self.attention == "multi-head",

@@ -123,6 +123,7 @@ class Encoder(nn.Module):
         self.embedding = nn.Embedding(vocabulary, o.embedding_size, padding_idx=PAD)
         self.dropout = nn.Dropout(chosen(o.embedding_dropout, o.dropout))
         self.rnn = recurrent(o, o.embedding_size, hidden, layers, bidirectional=o.bidirectional)
+        self.annotation_dropout = nn.Dropout(o.annotation_dropout)
         self.directions = 1 + o.bidirectional
         self.size, self.layers, self.reverse = self.directions * hidden, o.layers, o.reverse_source
         self.hidden_only, parts = o.hidden_only, 1 + (o.cell == "lstm" and not o.hidden_only)
@@ -145,7 +146,7 @@ class Encoder(nn.Module):
             last = tuple(map(self.bridge, last, self.bridges))
         if self.hidden_only:
             last = last[0], mg.zeros_like(last[0])
-        return ys, last
+        return self.annotation_dropout(ys), last
 
     def bridge(self, last: Tensor, linear: nn.Linear) -> Tensor:
         """Both directions of each layer as one state. Decoder and encoder layers meet from the top;

@@ -917,7 +917,7 @@ EXTRAS = {
     "deep": {"layers": 2, "encoder_layers": 3, "encoder_hidden_size": 5, "dropout": 0.2},
     "shallow encoder": {"layers": 2, "encoder_layers": 1, "bidirectional": False},
     "as it is": {"bidirectional": False, "recurrent_dropout": 0.3},
-    "input feeding": {"input_feeding": True},
+    "input feeding": {"input_feeding": True, "annotation_dropout": 0.3},
     "coverage": {"coverage": True},
     "peeky": {"peeky": True, "embedding_dropout": 0.1, "output_dropout": 0.2},
     "reversed": {"reverse_source": True},
