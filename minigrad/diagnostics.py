@@ -171,6 +171,7 @@ class detect_anomaly(Watcher):
         if self.check and all(_finite(g) for g in gs):
             for i, (g, slot) in enumerate(zip(results, op.slots)):
                 g = g.values if isinstance(g, ops.Part) else g
+                g = g.whole() if isinstance(g, ops.Product) else g
                 if slot is not None and not _finite(g):
                     raise RuntimeError(
                         f"the backward pass of {op.name()} made {_broken(g)} in the gradient of "
@@ -480,7 +481,7 @@ class _Log:
     def __call__(self, op: Node, gs: list, create_graph: bool) -> list:
         results = op.pull(gs, create_graph)
         whole = [
-            g.whole(op_shape(slot)) if isinstance(g, ops.Part) else g
+            g.whole(op_shape(slot)) if isinstance(g, (ops.Part, ops.Product)) else g
             for g, slot in zip(results, op.slots)
         ]
         self.pulled[op] = gs, whole

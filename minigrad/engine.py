@@ -18,6 +18,7 @@ from .backend import is_array
 from .modes import recording
 from .op import Node
 from .ops.indexing import Part
+from .ops.products import Product
 from .tensor import Tensor, wrap
 
 
@@ -76,11 +77,21 @@ class Gradients:
         else:
             shape, dtype = owner.array.shape, owner.array.dtype
         entry = self.table.get(slot)
+        if entry is not None and type(entry[0]) is Product:
+            if type(g) is Product and g.dtype == entry[0].dtype:
+                entry[0].add(g)
+                return
+            entry[0] = entry[0].whole()
         if type(g) is Part:
             if entry is not None and entry[1] and g.dtype == dtype:
                 g.add_to(entry[0])
                 return
             g, fresh = g.whole(shape), True
+        elif type(g) is Product:
+            if entry is None and g.dtype == dtype:
+                self.table[slot] = [g, True]
+                return
+            g, fresh = g.whole(), True
         if g.shape != shape:
             g, fresh = ops.sum_to(g, shape), True  # the input was broadcast
         if g.dtype is not dtype and g.dtype != dtype:
@@ -154,7 +165,9 @@ def vjp(
                     gs.append(None)
                     continue
                 used, (g, owned) = True, entry
-                if type(g) is not ndarray and isinstance(g, np.generic):
+                if type(g) is Product:
+                    g = g.whole()
+                elif type(g) is not ndarray and isinstance(g, np.generic):
                     g = np.asarray(g)  # what NumPy makes of 0-d arrays
                 if node.hooks is not None:
                     g, owned = grads.hooked(node, index, g), False  # a hook may have kept it
@@ -177,6 +190,8 @@ def vjp(
             if not retain_graph:
                 node.release()
         for slot, entry in table.items():  # leaves, and targets whose own op is not on the way
+            if type(entry[0]) is Product:
+                entry[0] = entry[0].whole()
             if slot[0].hooks is not None and not (visited and slot[0] in visited):
                 entry[:] = grads.hooked(*slot, entry[0]), False
     return grads

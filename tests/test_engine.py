@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import autograd, nn, optim
+from minigrad.nn import functional as F
 from minigrad.op import Op
 
 LONG = 100_000
@@ -1217,3 +1218,52 @@ def test_set_grad_enabled_as_a_statement_manager_and_decorator():
         return mg.is_grad_enabled()
 
     assert mg.is_grad_enabled() and not quietly() and not quietly() and mg.is_grad_enabled()
+
+
+# weight gradients of many steps, multiplied as one
+
+
+@pytest.mark.parametrize("steps, rows", [(1, 3), (5, 3), (7, 200), (2, 300)])
+@pytest.mark.parametrize("use", ["linear", "bare linear", "matmul"])
+@pytest.mark.parametrize("beside", ["", "before", "after", "rows", "computed"])
+def test_a_weight_of_many_steps_has_the_sum_of_their_products(steps, rows, use, beside):
+    rng = np.random.default_rng(0)
+    xs, ss = rng.standard_normal((steps, rows, 4)), rng.standard_normal((steps, rows, 5))
+    start = rng.standard_normal((4, 5) if use == "matmul" else (5, 4))
+    leaf = mg.tensor(start, requires_grad=True)
+    w = leaf * 3 if beside == "computed" else leaf
+    seen = []
+    w.register_hook(lambda g: seen.append(g.numpy().copy()))
+    bias = mg.zeros(5, dtype="float64")
+    loss = (w**2).sum() if beside == "before" else 0.0
+    for x, s in zip(map(mg.tensor, xs), ss):
+        if use == "matmul":
+            y = x @ w
+        else:
+            y = F.linear(x, w, bias if use == "linear" else None)
+        loss = loss + (y * mg.tensor(s)).sum()
+    if beside == "after":
+        loss = loss + (w**2).sum()
+    if beside == "rows":
+        loss = loss + F.embedding(mg.tensor([2, 0, 2]), w).sum()
+    loss.backward()
+    expected = np.einsum("tbi,tbo->io" if use == "matmul" else "tbi,tbo->oi", xs, ss)
+    if beside in ("before", "after"):
+        expected += 2 * start
+    if beside == "rows":
+        np.add.at(expected, [2, 0, 2], 1)
+    np.testing.assert_allclose(np.sum(seen, axis=0), expected, rtol=1e-10, atol=1e-10)
+    scale = 3 if beside == "computed" else 1
+    np.testing.assert_allclose(leaf.grad.numpy(), scale * expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_weight_of_many_steps_in_detection_and_under_create_graph():
+    x = mg.tensor([[1.0, 2.0]])
+    w = mg.tensor([[3.0, -1.0]], requires_grad=True)
+    with mg.autograd.detect_anomaly():
+        sum((F.linear(x, w) ** 2).sum() for _ in range(3)).backward()
+    np.testing.assert_array_equal(w.grad.numpy(), [[6.0, 12.0]])  # 3 · 2 · (w·x) x
+    loss = sum((F.linear(x, w) ** 2).sum() for _ in range(3))
+    (g,) = mg.autograd.grad(loss, w, create_graph=True)
+    (second,) = mg.autograd.grad(g.sum(), w)
+    np.testing.assert_array_equal(second.numpy(), [[18.0, 36.0]])  # 6 x (x·1)

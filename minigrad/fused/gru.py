@@ -23,15 +23,18 @@ class GRU(Recurrent):
     def cell(self, x, fed, h, w_ih, w_hh, b_ih, b_hh):
         return (gru_step(x @ w_ih.T + b_ih, fed @ w_hh.T + b_hh, h, self.softsign),)
 
-    def ordered(self, w_hh):
+    def ordered(self, rows):
         H = self.units
-        return self.xp.concatenate([w_hh[2 * H :], w_hh[: 2 * H]])
+        return self.xp.concatenate([rows[2 * H :], rows[: 2 * H]])
 
     def forward_weights(self, w_ih, w_hh, b_ih, b_hh):
-        """r and z halved: σ(a) = ½ tanh(½ a) + ½."""
+        """r and z halved: σ(a) = ½ tanh(½ a) + ½. Few columns are halved themselves."""
         H = self.units
-        w_ih, w_hh, b = w_ih.copy(), self.ordered(w_hh), b_ih.copy()
+        b = b_ih.copy()
         b[: 2 * H] += b_hh[: 2 * H]
+        if self.thin:
+            return w_ih, w_hh, b
+        w_ih, w_hh = w_ih.copy(), self.ordered(w_hh)
         for w in (w_ih[: 2 * H], w_hh[H:], b[: 2 * H]):
             w *= 0.5
         return w_ih, w_hh, b
@@ -47,6 +50,8 @@ class GRU(Recurrent):
         m, r, z, n = (a[k * H : (k + 1) * H] for k in range(4))
         m += self.b_hn
         a[H : 3 * H] += from_x[: 2 * H]
+        if self.thin:
+            a[H : 3 * H] *= 0.5
         self.sigmoid_of_double(a[H : 3 * H])
         xp.multiply(r, m, out=n)
         n += from_x[2 * H :]

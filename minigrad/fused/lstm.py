@@ -28,14 +28,15 @@ class LSTM(Recurrent):
 
     def folded(self, w):
         """i, f, o halved: σ(a) = ½ tanh(½ a) + ½, so the halving costs one pass over the weights
-        instead of one over the gates of every step.
+        instead of one over the gates of every step. Few columns are halved themselves.
         """
         H, out = self.units, self.xp.multiply(w, 0.5)
         out[2 * H : 3 * H] = w[2 * H : 3 * H]
         return out
 
     def forward_weights(self, w_ih, w_hh, b, *more):
-        return self.folded(w_ih), self.folded(w_hh), self.folded(b)
+        self.halve = self.thin
+        return (w_ih, w_hh, b) if self.thin else tuple(map(self.folded, (w_ih, w_hh, b)))
 
     def options(self, more):
         """w_hr and w_ch, or None."""
@@ -66,6 +67,9 @@ class LSTM(Recurrent):
         i, f, g, o = (a[k * H : (k + 1) * H] for k in range(4))
         before, after, squashed = self.cells[n], self.cells[n + 1], self.squashed[n]
         a += from_x
+        if self.halve:
+            a[: 2 * H] *= 0.5
+            o *= 0.5
         if self.peephole:
             i += self.half_w_ch[0] * before
             f += self.half_w_ch[1] * before
@@ -196,6 +200,7 @@ class NormLSTM(LSTM):
 
     def forward_weights(self, w_ih, w_hh, b, *more):
         n_ih, n_hh, n_c, b_c = more[-4:]
+        self.halve = False
         self.gains = [n[:, None] for n in (n_ih, n_hh, n_c)]
         self.half_gains = [self.folded(n)[:, None] for n in (n_ih, n_hh)]
         self.b_c = b_c[:, None]

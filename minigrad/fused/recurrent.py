@@ -7,6 +7,7 @@ from __future__ import annotations
 from .. import ops
 from ..backend import backend_of
 from ..op import raw
+from ..ops.products import THIN, weight_gradient
 from ..tensor import wrap
 from .base import Fused
 
@@ -99,6 +100,9 @@ class Recurrent(Fused):
         state, (w_ih, w_hh, *more) = inputs[: self.parts], inputs[self.parts :]
         self.units, h = state[-1].shape[1], state[0]
         self.place(T, B)
+        # a pass over the weights, to put them in order, pays where there are many columns: one step
+        # of an LSTM with B = 8 and I = H = 200 takes 0.44 ms without it instead of 0.75
+        self.thin = 2 * T * B <= xs.shape[2] + h.shape[1]
         self.holds = self.mask is not None or any(z is not None for z in self.zoneout)
         w_ih, w_hh, b = self.forward_weights(w_ih, w_hh, *more)
         from_x = self.from_inputs(w_ih, b, xs)
@@ -114,7 +118,10 @@ class Recurrent(Fused):
             if self.dropped is not None:
                 xp.multiply(states[t], self.dropped.T, out=self.fed[t])
             a = self.gates[n]
-            xp.matmul(w_hh, self.fed[t], out=a[: len(w_hh)])
+            if self.thin:
+                a[: len(w_hh)] = self.ordered(w_hh @ self.fed[t])
+            else:
+                xp.matmul(w_hh, self.fed[t], out=a[: len(w_hh)])
             self.step(t, n, a, from_x[:, t])
             if self.holds:
                 self.hold(0, t, states[t], states[t + 1])
@@ -130,7 +137,7 @@ class Recurrent(Fused):
         slopes = xp.empty((piece, self.blocks + self.parts - 1, H, B), dtype)
         # of a step, and of all: the product of a step is faster where its rows lie together
         d, da = xp.empty((G, B), dtype), xp.empty((G, T, B), dtype)
-        w_back = self.ordered(w_hh).T
+        w_back = (w_hh if self.thin else self.ordered(w_hh)).T
         for t in range(T - 1, -1, -1):
             n = t % piece
             if n == piece - 1 or t == T - 1:
@@ -138,7 +145,7 @@ class Recurrent(Fused):
             dh += g_hs[t]
             passed = self.held(0, t, dh) if self.holds else None
             direct = self.step_back(t, slopes[n], d, dh, *d_others)
-            xp.matmul(w_back, d[:rows], out=dh)
+            xp.matmul(w_back, self.natural(d[:rows]) if self.thin else d[:rows], out=dh)
             if self.dropped is not None:
                 dh *= self.dropped.T
             for more_of_it in (direct, passed):
@@ -165,12 +172,16 @@ class Recurrent(Fused):
         return da[first:]
 
     def forward_weights(self, w_ih, w_hh, b, *more):
-        """What the products with x and h need, with the rows in the order of the gates."""
+        """What the products with x and h need; unless they are `thin`, with the rows of w_hh in
+        the order of the gates.
+        """
         return w_ih, w_hh, b
 
-    def ordered(self, w_hh):
-        """w_hh with its rows in the order of a step's gradients; `natural` is the way back."""
-        return w_hh
+    def ordered(self, rows):
+        """The rows of w_hh, or of a product with it, in the order of a step's gradients; `natural`
+        is the way back.
+        """
+        return rows
 
     natural = ordered
 
@@ -310,7 +321,7 @@ class Recurrent(Fused):
         if self.needs[0]:
             d_xs = self.turned((da.T @ w_ih).reshape(xs.shape))
         if self.needs[self.parts + 1]:
-            d_w = da @ self.rows(xs)
+            d_w = weight_gradient(da, self.rows(xs))
         return d_xs if d_xs is None else self.xp.ascontiguousarray(d_xs), d_w
 
     def hidden_gradient(self, da):
@@ -319,6 +330,8 @@ class Recurrent(Fused):
             return None
         T = len(self.idle)
         fed = self.fed[:T].transpose(0, 2, 1).reshape(da.shape[1], -1)
+        if da.shape[1] <= THIN:
+            return weight_gradient(self.natural(da), fed)
         return self.natural(da @ fed)
 
 

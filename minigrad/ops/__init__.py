@@ -171,6 +171,7 @@ from .dlpack import from_dlpack, to_dlpack
 from .integers import gcd, lcm, nextafter, unravel_index
 from .indexing import Part, index, index_put, index_put_, set_item
 from .products import (
+    Product,
     addbmm,
     addmm,
     addmv,

@@ -6,25 +6,29 @@ from __future__ import annotations
 
 from ..op import Op
 from . import elementwise as ew
-from .products import matmul, product
+from .products import matmul, product, weight_gradient
 from .reduce import mean, sum_
 
 
 class Affine(Op):
-    """y = x Wᵀ + b in one array, x (N, I), W (O, I), b (O):  dx = g W,  dW = gᵀ x,  db = Σ g"""
+    """y = x Wᵀ + b in one array, x (N, I), W (O, I), b (O) or none:  dx = g W,  dW = gᵀ x,
+    db = Σ g
+    """
 
     fresh = True
     needed_by = (1,), (0,), ()
 
-    def forward(self, x, w, b):
+    def forward(self, x, w, *b):
         y = product(x, w.T)
-        y += b
+        for b in b:
+            y += b
         return y
 
-    def backward(self, g, _y, x, w, _b):
-        dx = matmul(g, w) if self.needs[0] else None
-        dw = matmul(g.swapaxes(0, 1), x) if self.needs[1] else None
-        return dx, dw, sum_(g, 0) if self.needs[2] else None
+    def backward(self, g, _y, x, w, *_b):
+        needs_x, needs_w, *needs_b = self.needs
+        dx = matmul(g, w) if needs_x else None
+        dw = weight_gradient(g.swapaxes(0, 1), x) if needs_w else None
+        return dx, dw, *[sum_(g, 0) if needed else None for needed in needs_b]
 
 
 class Windows(Op):

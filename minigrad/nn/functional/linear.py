@@ -26,7 +26,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         y = input @ weight
         return y if bias is None else y + bias
     x = input if len(shape) == 2 else ops.reshape(input, (-1, size))  # one product for all rows
-    if bias is None:
+    if bias is None and weight.dtype == input.dtype:
+        y = Affine()(x, weight)
+    elif bias is None:
         y = x @ weight.T
     elif tuple(bias.shape) == tuple(out) and bias.dtype == weight.dtype == input.dtype:
         y = Affine()(x, weight, bias)
