@@ -49,6 +49,7 @@ from models.optimisation import (
     CRITERIA,
     OPTIMIZERS,
     SAMPLING,
+    SAMPLING_BY,
     SCHEDULES,
     TrainingOptions,
 )
@@ -217,6 +218,8 @@ def arguments() -> argparse.ArgumentParser:
     add(training, "--sampling", str, "none", "scheduled sampling: how the share of its own tokens "
         "that the decoder hears grows", choices=SAMPLING)  # fmt: skip
     add(training, "--sampling-rate", number(float, 0, 1), 0.25, "that share, at the end")
+    add(training, "--sampling-by", str, "token", "what it is a share of: tokens, or sentences all "
+        "of whose tokens are its own", choices=SAMPLING_BY)  # fmt: skip
     bptt = "truncate backpropagation to windows of K target steps (default: no truncation)"
     add(training, "--bptt", whole, None, bptt)
     add(training, "--encoder-bptt", whole, None, "the same for source steps")
@@ -348,6 +351,10 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
         if value and name.startswith(("train_", "valid_", "test_")):
             setattr(args, name, os.path.abspath(value))
     check_device(parser, args)
+    try:
+        model_options(args)
+    except OptionError as error:
+        parser.error(str(error))
     return args
 
 
@@ -445,8 +452,12 @@ def report(
     """Measure every test split, print a table and ten translations, write results.json."""
     results, translations = {}, {}
     names = [name for name in splits if name not in ("train", "valid")]
-    for name in tqdm(names, desc="evaluating", unit="split", dynamic_ncols=True):
-        results[name], translations[name] = evaluate(translator, splits[name], args.batch_size)
+    try:
+        for name in tqdm(names, desc="evaluating", unit="split", dynamic_ncols=True):
+            results[name], translations[name] = evaluate(translator, splits[name], args.batch_size)
+    except FloatingPointError:
+        draw_run(run, translator, [])  # the curves say how it came to that
+        raise
     write_text(run / "results.json", json.dumps(results, indent=1) + "\n")
 
     columns = "sentences", "loss", "perplexity", "tokens", "exact", "BLEU", "chrF"

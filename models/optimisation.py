@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -60,6 +61,7 @@ SCHEDULES: dict[str, tuple[Callable | None, str, bool]] = {
 
 CRITERIA = {"loss": ("loss", -1), "bleu": ("bleu", 1), "exact": ("exact_match", 1)}
 SAMPLING = "none", "constant", "linear", "inverse-sigmoid"
+SAMPLING_BY = "token", "sentence"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class TrainingOptions:
     encoder_bptt: int | None = None
     sampling: str = "none"
     sampling_rate: float = 0.25
+    sampling_by: str = "token"
     save_every: int = 1000
     seed: int = 0
 
@@ -125,7 +128,32 @@ def new_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
         raise OptionError(f"--optimizer {o.optimizer}: {error}") from error
 
 
+def check_kinds(made: Callable, given: dict[str, Any]) -> None:
+    """ValueError for an argument of another kind than its default: what would be taken as true, or
+    refused deep inside.
+    """
+    parameters = inspect.signature(made).parameters
+    for name, value in given.items():
+        default = parameters[name].default if name in parameters else None
+        number, wanted = isinstance(value, (int, float)) and not isinstance(value, bool), ""
+        if isinstance(default, bool):
+            wanted = "" if isinstance(value, bool) else "true or false"
+        elif isinstance(default, (int, float)):
+            wanted = "" if number else "a number"
+        elif isinstance(default, str):
+            wanted = "" if isinstance(value, str) else "a word"
+        elif isinstance(default, (tuple, list)):
+            fits = isinstance(value, (tuple, list))
+            if fits and isinstance(default, tuple):
+                fits = len(value) == len(default)
+            shown = ",".join(map(str, default))
+            wanted = "" if fits else f"a list like [{shown}]"
+        if wanted:
+            raise ValueError(f"{name} is {value!r}, expected {wanted}")
+
+
 def made_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
+    check_kinds(OPTIMIZERS[o.optimizer], o.optimizer_options)
     decay = {"weight_decay": o.weight_decay} if o.weight_decay else {}
     # named, so that a state finds its parameters again
     named = model.named_parameters()
@@ -174,7 +202,11 @@ def made_schedule(optimizer: optim.Optimizer, o: TrainingOptions, steps: int) ->
         given, warm = {"warmup_steps": warm} | given, 0
     if make is None and given:
         raise TypeError(f"it takes no arguments, {', '.join(given)} was given")
-    main = None if make is None else make(max(1, steps - warm))(optimizer, **given)
+    main = None
+    if make is not None:
+        schedule = make(max(1, steps - warm))
+        check_kinds(schedule, given)
+        main = schedule(optimizer, **given)
     if not warm:
         return main
     rising = lr_scheduler.LinearLR(optimizer, 1 / (warm + 1), total_iters=warm)

@@ -278,7 +278,9 @@ class Trainer:
             own = None
             if share:  # drawn for this step alone: nothing to keep
                 draw = np.random.default_rng([o.seed, self.step, n])
-                own = draw.random(batch.target_in.shape) < share
+                T, B = batch.target_in.shape
+                own = draw.random((T if o.sampling_by == "token" else 1, B)) < share
+                own = np.broadcast_to(own, (T, B)) if own.any() else None
             loss += self.objective.backward(self.model, batch, own, tokens)
         if o.l1:
             penalty = o.l1 * nn.utils.l1_penalty(self.parameters)
@@ -372,6 +374,7 @@ class Trainer:
             "epoch": self.epoch,
             "step": self.step,
             "train_loss": sums["loss"] / max(1, sums["tokens"]),
+            "seconds": round(sums["seconds"], 1),
             "tokens_per_second": round(sums["tokens"] / max(1e-9, sums["seconds"])),
             "gradient_norm": sums["norm"] / steps,
             "largest_gradient_norm": sums["largest"],

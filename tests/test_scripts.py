@@ -245,8 +245,9 @@ REFUSED = [
     (["--optimizer", "lbfgs", "--on-nonfinite", "skip"], "lbfgs"),
     (["--optimizer-option", "momentum=0.9", "--train-file", "fine.tsv"], "momentum"),
     (["--optimizer-option", "lr=0.9", "--train-file", "fine.tsv"], "lr"),
-    (["--optimizer-option", "betas=3", "--train-file", "fine.tsv"], "--optimizer"),
-    (["--optimizer-option", "eps=x", "--train-file", "fine.tsv"], "--optimizer"),
+    (["--optimizer-option", "betas=3", "--train-file", "fine.tsv"], "betas is 3, expected a list"),
+    (["--optimizer-option", "eps=x", "--train-file", "fine.tsv"], "eps is 'x', expected a number"),
+    (["--optimizer-option", "amsgrad=maybe", "--train-file", "fine.tsv"], "true or false"),
     (["--optimizer-option", "betas"], "NAME=VALUE"),
     (
         [
@@ -261,11 +262,15 @@ REFUSED = [
     ),
     (
         ["--schedule", "step", "--schedule-option", "step_size=0", "--train-file", "fine.tsv"],
-        "--schedule",
+        "step_size is 0",
     ),
     (
         ["--schedule", "step", "--schedule-option", "gamma=a", "--train-file", "fine.tsv"],
-        "--schedule",
+        "gamma is 'a', expected a number",
+    ),
+    (
+        ["--schedule", "multistep", "--schedule-option", "milestones=3"],
+        "milestones is 3, expected a list like [5,8]",
     ),
     (["--schedule-option", "gamma=0.5", "--train-file", "fine.tsv"], "gamma"),
     (["--schedule", "step", "--warmup", "5"], "--warmup"),
@@ -325,7 +330,8 @@ def left_by(run):
     for name in ("metrics", "steps"):
         lines = (run / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         records = [json.loads(line) for line in lines]
-        found[name] = [{k: v for k, v in r.items() if k != "tokens_per_second"} for r in records]
+        times = "seconds", "tokens_per_second"
+        found[name] = [{k: v for k, v in r.items() if k not in times} for r in records]
     return found
 
 
@@ -560,3 +566,17 @@ def test_a_failed_run_keeps_an_existing_one(run):
     done = train("--out", run[0])
     assert done.returncode != 0 and "never overwritten" in done.stderr
     assert {path.name: path.read_bytes() for path in run[0].iterdir()} == before
+
+
+def test_a_run_that_went_astray_is_still_drawn(tmp_path, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.chdir(tmp_path)
+    sizes = TINY[:4] + ["--limit", "64", "--epochs", "1"]
+    astray = ["--lr", "1e20", "--schedule", "constant", "--clip-norm", "1e9", "--out", "run"]
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "argv", ["train_seq2seq.py", *sizes, *astray])
+        patched.setattr(train_seq2seq, "draw_run", lambda run, *_: drawn.append(str(run)))
+        with pytest.raises(SystemExit, match="not finite numbers: train again"):
+            train_seq2seq.main()
+    assert drawn == ["run"]
+    capsys.readouterr()

@@ -357,6 +357,21 @@ def test_the_share_of_its_own_tokens_follows_the_formula(tmp_path, sampling, for
         assert shares[0] == 0 and np.mean(shares[15:]) > np.mean(shares[:5]) + 0.1
 
 
+def test_whole_sentences_are_sampled_where_told_so(tmp_path):
+    trainer = trainer_of(tmp_path, sampling="constant", sampling_rate=0.5, sampling_by="sentence")
+    seen, objective = [], trainer.objective
+
+    class Watched:
+        def backward(self, model, batch, own, tokens):
+            seen.extend([0] * len(batch) if own is None else own.mean(0))
+            return objective.backward(model, batch, own, tokens)
+
+    trainer.objective = Watched()
+    trainer.fit()
+    assert set(seen) == {0, 1}
+    assert 0.25 < np.mean(seen) < 0.75
+
+
 # averages
 
 
@@ -743,7 +758,8 @@ def files_of(run):
         path = run / f"{name}.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         records = [json.loads(line) for line in lines]
-        found[name] = [{k: v for k, v in r.items() if k != "tokens_per_second"} for r in records]
+        times = "seconds", "tokens_per_second"
+        found[name] = [{k: v for k, v in r.items() if k not in times} for r in records]
     return found
 
 

@@ -127,6 +127,8 @@ class StepLR(_Scaled):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ):
+        if not step_size > 0:
+            raise ValueError(f"step_size is {step_size}, expected a number of epochs above 0")
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
