@@ -315,7 +315,9 @@ def write(
 
         if args.show_attention:
             print(attention_text(best[0]), file=sys.stderr)
-        if args.plot:
+        if args.plot and not best[0].target:
+            print(f"sentence {number} is empty: there is nothing to draw", file=sys.stderr)
+        elif args.plot:
             draw_translation(translator, sentence, best[0], Path(args.plot), number)
 
 

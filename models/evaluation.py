@@ -71,7 +71,8 @@ def evaluate(
     """All measures of a split, and the translations; `search` is what `Translator.search` takes.
 
     bleu and chrf (0 to 100) are sacrebleu's, of the whole split, on detokenized text; signature is
-    how it computed BLEU. A translator of lower case is measured in lower case.
+    how it computed BLEU. A translator of lower case is measured in lower case. Of an ensemble,
+    loss, perplexity and token accuracy are those of the first model.
     """
     import sacrebleu
 

@@ -152,8 +152,8 @@ class Translator:
         progress: Progress | None = None,
     ) -> list[Translation]:
         """Given translations, as the models see them: their log-probabilities and attention.
-        `progress` is told how many more are done. Raises
-        FloatingPointError where a model says no numbers.
+        That an empty sentence stays empty is certain: 0. `progress` is told how many more are done.
+        Raises FloatingPointError where a model says no numbers.
         """
         scored: list[Any] = [None] * len(pairs)
         for model in self.models:
@@ -163,7 +163,8 @@ class Translator:
             for column, n in enumerate(positions):
                 source = [*self.source.pieces(pairs[n][0])[: self.max_source], "</s>"]
                 target = [*self.target.pieces(pairs[n][1]), "</s>"]
-                total = float(log_p[:, column].sum())
+                empty = len(source) == len(target) == 1
+                total = 0.0 if empty else float(log_p[:, column].sum())
                 looks = None
                 if weights is not None:
                     looks = weights[column, : len(target), : len(source)]

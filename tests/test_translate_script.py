@@ -114,6 +114,12 @@ def test_lines_and_arguments_come_back_in_order(script, run, translator):
     assert script(run, "--batch-size", 1, text="\n".join(some)).out == by_line.out
 
 
+def test_an_empty_sentence_is_not_drawn(script, run, tmp_path):
+    done = script(run, "--plot", tmp_path / "drawn", text="\n")
+    assert done.rc == 0 and list((tmp_path / "drawn").iterdir()) == []
+    assert done.err == "sentence 1 is empty: there is nothing to draw\n"
+
+
 def test_options_may_stand_anywhere(script, run):
     expected = script("--beam", 3, run, *SOURCES[:2]).lines
     assert expected == script(run, SOURCES[0], "--beam", 3, SOURCES[1]).lines

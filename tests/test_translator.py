@@ -113,6 +113,7 @@ def test_the_score_of_a_translation_is_the_one_it_was_found_with(words, attentio
         if [*translator.target.pieces(one.text), "</s>"] == one.target
     ]
     assert len(pairs) > 10
+    assert translator.score([("", ""), (" ", "")])[1].score == translator.search([""])[0][0].score
     scored = translator.score([(source, one.text) for source, one in pairs], 7)
     for (_, one), given in zip(pairs, scored):
         assert given.log_probability == given.score == pytest.approx(one.score, rel=1e-12)
