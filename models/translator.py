@@ -20,7 +20,7 @@ from .seq2seq import Seq2Seq
 
 Progress = Callable[[int], Any]
 
-FORMAT = 2  # of the run directory; another one is refused with a sentence
+FORMAT = 3  # of the run directory; another one is refused with a sentence
 
 
 class RunError(ValueError):
@@ -37,23 +37,34 @@ class Translation(NamedTuple):
 
 
 class Translator:
-    """Text in, text out. `max_source` tokens of a sentence are read, the rest is not.
+    """Text in, text out. `max_source` tokens of a sentence are read, the rest is not. A translation
+    has at most `ratio` tokens for each of the source, and ten, unless told otherwise.
 
     Several `models` of the same tokenizers translate together: the mean of their probabilities.
     """
 
     def __init__(
-        self, models: Sequence[Seq2Seq], source: Tokenizer, target: Tokenizer, max_source: int
+        self,
+        models: Sequence[Seq2Seq],
+        source: Tokenizer,
+        target: Tokenizer,
+        max_source: int,
+        ratio: int = 2,
     ):
         self.models, self.source, self.target = list(models), source, target
-        self.max_source = max_source
+        self.max_source, self.ratio = max_source, ratio
 
     @classmethod
     def new(
-        cls, source: Tokenizer, target: Tokenizer, options: ModelOptions, max_source: int
+        cls,
+        source: Tokenizer,
+        target: Tokenizer,
+        options: ModelOptions,
+        max_source: int,
+        ratio: int = 2,
     ) -> Translator:
         """With fresh weights, drawn from minigrad's default generator."""
-        return cls([Seq2Seq(len(source), len(target), options)], source, target, max_source)
+        return cls([Seq2Seq(len(source), len(target), options)], source, target, max_source, ratio)
 
     @property
     def model(self) -> Seq2Seq:
@@ -91,7 +102,7 @@ class Translator:
         progress: Progress | None = None,
     ) -> list[list[Translation]]:
         """The best translations of each sentence, best first, of at most `max_length` tokens, by
-        default twice the source's and ten, or the `min_length` of the search if that is more. An
+        default `ratio` times the source's and ten, or the search's `min_length` if that is more. An
         empty sentence has one, which is empty. `progress` is told how many more are done.
 
         With `replace_unknown`, a word that the model does not know is the source word it looked at
@@ -108,8 +119,8 @@ class Translator:
             progress(len(sentences) - len(filled))
         for positions, batch in sorted_batches([examples[n] for n in filled], batch_size):
             limits = max_length
-            if limits is None:  # no sentence of the corpora needs more
-                limits = np.maximum(2 * batch.source_lengths + 10, how.min_length)
+            if limits is None:
+                limits = np.maximum(self.ratio * batch.source_lengths + 10, how.min_length)
             some = search(self.models, batch, limits, how, attention or replace_unknown)
             for position, hypotheses in zip(positions, some):
                 n = filled[position]
@@ -178,7 +189,8 @@ class Translator:
     def save_description(self, run: Path) -> None:
         """Everything but the weights."""
         joint = self.source is self.target
-        about = {"format": FORMAT, "max_source": self.max_source, "joint": joint}
+        about = {"format": FORMAT, "joint": joint}
+        about |= {"max_source": self.max_source, "ratio": self.ratio}
         write_text(
             run / "model.json",
             json.dumps(about | {"options": asdict(self.model.options)}, indent=1) + "\n",
@@ -227,17 +239,20 @@ class Translator:
                 + ("it is older than the run; update it" if newer else "train again")
             )
         try:
-            joint, max_source = about["joint"], about["max_source"]
+            joint, sizes = about["joint"], {name: about[name] for name in ("max_source", "ratio")}
             options = ModelOptions.of(about["options"])
-            if type(joint) is not bool or type(max_source) is not int or max_source < 1:
-                raise ValueError(f"joint is {joint!r}, max_source is {max_source!r}")
+            if type(joint) is not bool:
+                raise ValueError(f"joint is {joint!r}")
+            for name, value in sizes.items():
+                if type(value) is not int or value < 1:
+                    raise ValueError(f"{name} is {value!r}")
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise RunError(f"{path} is damaged: {error!r}") from error
         names = ["joint_tokenizer"] * 2 if joint else ["source_tokenizer", "target_tokenizer"]
         source = read_tokenizer(run / f"{names[0]}.json")
         target = source if joint else read_tokenizer(run / f"{names[1]}.json")
         try:
-            return cls.new(source, target, options, max_source)
+            return cls.new(source, target, options, **sizes)
         except (TypeError, ValueError, MemoryError) as error:
             raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
 
@@ -259,6 +274,7 @@ class Translator:
                 )
             translator.models += one.models
             translator.max_source = min(translator.max_source, one.max_source)
+            translator.ratio = max(translator.ratio, one.ratio)
         return translator
 
 

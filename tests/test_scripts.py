@@ -580,3 +580,17 @@ def test_a_run_that_went_astray_is_still_drawn(tmp_path, monkeypatch, capsys):
             train_seq2seq.main()
     assert drawn == ["run"]
     capsys.readouterr()
+
+
+def test_the_longest_pairs_are_left_out_and_say_how_long_translations_get():
+    words = train_seq2seq.build_tokenizer("words", ["a b"])
+    pairs = [("a", "b " * n) for n in (1, 12, 20, 21)]
+
+    def kept(pairs):
+        return train_seq2seq.short_enough(pairs, words, words, 20)
+
+    # a source of 2 tokens, </s> with it, and 20 of the target, 10 of which are free: 5 for each
+    assert kept(pairs * 1000) == (pairs[:3] * 1000, 2 * 5)
+    assert kept(pairs[:1]) == (pairs[:1], 2)
+    rare = pairs[:1] * 2000 + pairs[2:3]
+    assert kept(rare) == (rare, 2)

@@ -89,6 +89,8 @@ def test_lengths(words):
 
     assert sizes(no_end, max_length=1) == [1] * 5 and sizes(no_end, max_length=0) == [0] * 5
     assert sizes(no_end) == [2 * (len(words.example(s)[0]) + 1) + 10 for s in some]
+    no_end.ratio = 5
+    assert sizes(no_end) == [5 * (len(words.example(s)[0]) + 1) + 10 for s in some]
     assert sizes(no_end, how=Search(min_length=100)) == [100] * 5
     assert sizes(ends) == [0] * 5 and sizes(ends, how=Search(min_length=3)) == [3] * 5
 
@@ -246,6 +248,7 @@ def test_a_run_translates_by_itself(tmp_path, kind, joint):
 def test_ensembles_of_runs(tmp_path):
     sides = tokenizers()
     seeds = [single(translator_of(*sides, seed=n, max_source=9 + n)) for n in range(2)]
+    seeds[1].ratio = 3
     runs = [saved(one, tmp_path / str(n)) for n, one in enumerate(seeds)]
     some, how = SOURCES[:12], Search(3, best=2)
     once, twice, both = (Translator.load(*r) for r in (runs[:1], runs[:1] * 2, runs))
@@ -253,7 +256,7 @@ def test_ensembles_of_runs(tmp_path):
         assert [t.text for t in one] == [t.text for t in other]
         for a, b in zip(one, other):
             assert a.score == pytest.approx(b.score, abs=1e-4)
-    assert both.max_source == 9 and len(both.models) == 2
+    assert (both.max_source, both.ratio, len(both.models)) == (9, 3, 2)
     # of given translations: the mean of the probabilities, token by token
     each = []
     for model in both.models:
@@ -313,6 +316,7 @@ HARMS = {
     "newer": (edit("model.json", lambda a: a.update(format=99)), "format 99.*update"),
     "older": (edit("model.json", lambda a: a.update(format=1)), "format 1.*train again"),
     "no format": (edit("model.json", lambda a: a.pop("format")), "format None"),
+    "no ratio": (edit("model.json", lambda a: a.update(ratio=0)), "ratio is 0"),
     "text for a number": (edit("model.json", lambda a: a.update(max_source="x")), "max_source"),
     "no options": (edit("model.json", lambda a: a.pop("options")), "options"),
     "options of a kind": (edit("model.json", lambda a: a.update(options=[])), "damaged"),
