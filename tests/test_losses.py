@@ -275,8 +275,11 @@ def large_case(N, V, smoothing=0.0, seed=0):
 @pytest.mark.parametrize("N, V", [(700, 300), (5, 70_000), (1, 1), (3, 2)])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("ignored", ["some", "none", "all"])
-def test_pieces_of_rows(N, V, smoothing, ignored):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_pieces_of_rows(N, V, smoothing, ignored, weighted):
     x, target, options = large_case(N, V, smoothing)
+    if weighted:
+        options["weight"] = mg.tensor(np.random.default_rng(2).random(V))
     if ignored == "none":
         target = np.abs(target) % V
     if ignored == "all":
@@ -303,6 +306,12 @@ def test_ignored_rows_may_hold_anything():
     assert math.isfinite(loss.item())
     assert np.isfinite(given.grad.to_numpy()).all()
     assert not given.grad.to_numpy()[target == -100].any()
+
+
+def test_weights_of_classes_have_no_gradient():
+    weight = mg.ones(3, dtype="float64", requires_grad=True)
+    with pytest.raises(RuntimeError, match="pass weight.detach"):
+        F.cross_entropy(mg.zeros(1, 3, dtype="float64"), mg.tensor([0]), weight)
 
 
 def test_a_graph_that_is_kept_gives_the_gradient_again():

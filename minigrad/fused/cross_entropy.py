@@ -15,24 +15,31 @@ class CrossEntropy(Fused):
     """Loss of each row: ln Σ eˣ - x[target], with label smoothing ε of Szegedy et al. 2016.
 
     x (N, V), target (N,) -> (N,); a row whose target is `ignore_index` has loss 0 and no gradient,
-    and on the CPU costs nothing. With smoothing:  (1 - ε) (lse - x[target]) + ε (lse - mean x),
-    dx = softmax x - (1 - ε) onehot - ε / V
+    and on the CPU costs nothing. With smoothing, and weights w (V,) of the classes, a third input,
+    1 without:  (1 - ε) w[target] (lse - x[target]) + ε / V Σ w (lse - x),
+    dx = a softmax x - (1 - ε) w[target] onehot - ε / V w  with  a = (1 - ε) w[target] + ε / V Σ w
     """
 
-    def compose(self, x, target):
+    def compose(self, x, target, *weight):
         ignored = target == self.ignore_index
         # whatever stands in an ignored row stays there
         x = ops.where(ignored.reshape(-1, 1), 0.0, x)
         log_p = ops.log_softmax(x, 1)
         classes = ops.where(ignored, 0, target).reshape(-1, 1)
         nll = -ops.gather(log_p, 1, classes).reshape(-1)
+        for w in weight:
+            nll, log_p = nll * w[classes.reshape(-1)], log_p * w
         loss = nll * (1 - self.smoothing) - log_p.mean(1) * self.smoothing
         return ops.masked_fill(loss, ignored, 0.0)
 
-    def forward(self, x, target):
+    def forward(self, x, target, *weight):
         xp = self.xp
         self.ignored = target == self.ignore_index
         self.classes = xp.where(self.ignored, 0, target)
+        N, V = x.shape
+        w = wide(weight[0] if weight else xp.ones(V, x.dtype))
+        self.spread, self.own = w * (self.smoothing / V), w[self.classes] * (1 - self.smoothing)
+        self.share = self.own + self.spread.sum()
         loss, self.exponentials = self.pass_over(x, keep=self.recorded)
         xp.copyto(loss, 0, where=self.ignored)
         return loss.astype(x.dtype, copy=False)
@@ -56,17 +63,17 @@ class CrossEntropy(Fused):
             rows = slice(i, i + at_once) if kept is None else kept[i : i + at_once]
             part = wide(x[rows])
             part = part - part.max(axis=1, keepdims=True)
-            own = part[numbers[: len(part)], self.classes[rows]]
+            own = part[numbers[: len(part)], self.classes[rows]] * self.own[rows]
             if self.smoothing:
-                own = own * (1 - self.smoothing) + part @ ones * (self.smoothing / V)
+                own += part @ self.spread
             xp.exp(part, out=part)
             total = part @ ones  # sums of rows, by BLAS
-            self.sums[rows], loss[rows] = total, xp.log(total) - own
+            self.sums[rows], loss[rows] = total, xp.log(total) * self.share[rows] - own
             if keep:
                 exponentials[rows] = part
         return loss, exponentials
 
-    def backward(self, g, _y, x, target):
+    def backward(self, g, _y, x, target, *weight):
         # they become the gradient; another walk over a graph that was kept computes them again
         dx, self.exponentials = self.exponentials, None
         if dx is None:
@@ -74,17 +81,23 @@ class CrossEntropy(Fused):
         xp, (N, V) = self.xp, x.shape
         dx[self.ignored] = 0
         g = xp.where(self.ignored, 0, g)
-        scale, spread = (g / self.sums)[:, None], (g * (self.smoothing / V))[:, None]
+        scale, column = (g * self.share / self.sums)[:, None], g[:, None]
         at_once = max(1, PIECE // V) if self.backend is CPU else N
         for i in range(0, N, at_once):
             part = dx[i : i + at_once]
             part *= scale[i : i + at_once]
             if self.smoothing:
-                part -= spread[i : i + at_once]
-        dx[xp.arange(N), self.classes] -= g * (1 - self.smoothing)
-        return dx, None
+                part -= column[i : i + at_once] * self.spread
+        dx[xp.arange(N), self.classes] -= g * self.own
+        return dx, None, *[None] * len(weight)
 
 
-def cross_entropy(x, target, ignore_index=-100, smoothing=0.0):
-    """Losses (N,) of logits x (N, V) against class indices `target` (N,)."""
-    return CrossEntropy(ignore_index=ignore_index, smoothing=smoothing)(x, target)
+def cross_entropy(x, target, ignore_index=-100, smoothing=0.0, weight=None):
+    """Losses (N,) of logits x (N, V) against class indices `target` (N,), weighted by class.
+
+    Raises RuntimeError for a weight that requires a gradient.
+    """
+    if weight is not None and weight.requires_grad:
+        raise RuntimeError("cross_entropy has no gradient for weight: pass weight.detach()")
+    inputs = (x, target) if weight is None else (x, target, weight)
+    return CrossEntropy(ignore_index=ignore_index, smoothing=smoothing)(*inputs)

@@ -50,20 +50,15 @@ def cross_entropy(
             raise RuntimeError("cross_entropy: ignore_index does not go with probabilities")
         return _against_probabilities(input, target, weight, reduction, label_smoothing, dim)
     _check_classes("cross_entropy", input, target, ignore_index)
-    if weight is not None and label_smoothing:  # which weighs all classes
-        log_p = ops.log_softmax(input, dim)
-        return _weighted_classes(log_p, target, weight, ignore_index, reduction, label_smoothing)
     rows, classes = input, target
     if len(shape) != 2:  # (N, V, d1, ...) -> (N d1 ..., V)
         rows = ops.permute(input, (*range(dim), *range(dim + 1, len(shape)), dim))
         rows, classes = ops.reshape(rows, (-1, shape[dim])), ops.reshape(target, (-1,))
-    losses = fused.cross_entropy(rows, classes, ignore_index, label_smoothing)
-    if weight is not None:
+    losses = fused.cross_entropy(rows, classes, ignore_index, label_smoothing, weight)
+    if weight is not None and reduction == "mean":
         ignored = classes == ignore_index
         shares = ops.masked_fill(weight[ops.where(ignored, 0, classes)], ignored, 0.0)
-        losses = losses * shares
-        if reduction == "mean":
-            return reduced(losses, reduction, shares.sum())
+        return reduced(losses, reduction, shares.sum())
     if reduction == "none":
         return losses if len(places) == 1 else ops.reshape(losses, places)
     if reduction == "mean":  # by a number, where looking at it does not wait for a GPU
@@ -148,32 +143,15 @@ def nll_loss(
     _check_tensors("nll_loss", input, target)
     _check_classes("nll_loss", input, target, ignore_index)
     _check_weight("nll_loss", weight, input)
-    return _weighted_classes(input, target, weight, ignore_index, reduction, 0.0)
-
-
-def _weighted_classes(
-    log_p: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    ignore_index: int,
-    reduction: str,
-    smoothing: float,
-) -> Tensor:
-    """(1 - ε) w[t] (-ln p[t]) + ε / V Σ w (-ln p), its mean over Σ w[t]."""
-    dim = 0 if log_p.ndim == 1 else 1
-    classes = target.reshape(()) if log_p.ndim == 1 else target
+    dim = 0 if input.ndim == 1 else 1
+    classes = target.reshape(()) if input.ndim == 1 else target
     ignored = classes == ignore_index
     classes = ops.where(ignored, 0, classes)
-    losses = -ops.gather(log_p, dim, classes.unsqueeze(dim)).squeeze(dim)
-    kept = (~ignored).to(dtype=log_p.dtype)
+    losses = -ops.gather(input, dim, classes.unsqueeze(dim)).squeeze(dim)
+    kept = (~ignored).to(dtype=input.dtype)
     shares = kept if weight is None else weight[classes] * kept
     losses = ops.masked_fill(losses, ignored, 0.0)
     losses = losses if weight is None else losses * shares
-    if smoothing:
-        V = log_p.shape[dim]
-        weights = weight.reshape(-1, *[1] * (log_p.ndim - dim - 1))
-        spread = ops.masked_fill(-(log_p * weights).sum(dim), ignored, 0.0)
-        losses = losses * (1 - smoothing) + spread * (smoothing / V)
     if reduction == "none":
         return losses.reshape(*target.shape)
     return reduced(losses, reduction, shares.sum() if reduction == "mean" else None)
