@@ -44,6 +44,19 @@ class Experiment:
     data: str = ""  # which of the corpora it needs
     translate: str = ""  # arguments of translate.py for BLEU, greedy without
     samples: tuple[str, ...] = ()  # sentences whose translations the page shows
+    together: bool = False  # a further row: the runs of all seeds as one translator
+
+    def key(self, seed: int | str) -> str:
+        return f"{self.name}-{seed}"
+
+    def found(self, figures: dict, seed: int | str) -> dict | None:
+        """The figures of a seed, by the recipe as it stands, or None."""
+        one = figures.get(self.key(seed), {})
+        return one if [one.get("train"), one.get("translate", "")] == self.recipe else None
+
+    @property
+    def recipe(self) -> list[str]:
+        return [self.train, self.translate]
 
 
 BOOK_DATES = (
@@ -196,7 +209,7 @@ CORPORA: dict[str, Callable[[Path, Path], None]] = {
 
 def run(experiment: Experiment, seed: int) -> dict:
     """Train, or go on training, and measure; the figures of one seed."""
-    folder = RUNS / f"{experiment.name}-{seed}"
+    folder = RUNS / experiment.key(seed)
     train = experiment.train.format(data=RUNS / "data")
     command = [sys.executable, "train_seq2seq.py", *shlex.split(train), "--seed", str(seed)]
     if (folder / "last.safetensors").exists():
@@ -208,8 +221,8 @@ def run(experiment: Experiment, seed: int) -> dict:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))["test"]
     more = {}
     if experiment.figure == "bleu":
-        results["bleu"], more["signature"] = bleu(experiment, folder)
-        said = translated(experiment, folder, experiment.samples)
+        results["bleu"], more["signature"] = bleu(experiment, [folder])
+        said = translated(experiment, [folder], experiment.samples)
         more["samples"] = list(zip(experiment.samples, said))
     return more | {
         "figure": results[experiment.figure],
@@ -217,29 +230,40 @@ def run(experiment: Experiment, seed: int) -> dict:
         "minutes": sum(json.loads(line)["seconds"] for line in epochs) / 60,
         "threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
         "train": experiment.train,
+        "translate": experiment.translate,
         "date": f"{date.today()}",
         "machine": platform.processor() or platform.machine(),
     }
 
 
-def translated(experiment: Experiment, folder: Path, sentences: Sequence[str]) -> list[str]:
-    command = [sys.executable, "translate.py", str(folder), *shlex.split(experiment.translate)]
+def run_together(experiment: Experiment) -> dict:
+    folders = [RUNS / experiment.key(seed) for seed in experiment.seeds]
+    score, signature = bleu(experiment, folders)
+    more = {"train": experiment.train, "translate": experiment.translate}
+    return more | {"figure": score, "signature": signature, "date": f"{date.today()}"}
+
+
+def translated(
+    experiment: Experiment, folders: Sequence[Path], sentences: Sequence[str]
+) -> list[str]:
+    command = [sys.executable, "translate.py", str(folders[0]), *shlex.split(experiment.translate)]
+    command += [f"--ensemble={folder}" for folder in folders[1:]]
     text = "".join(f"{sentence}\n" for sentence in sentences)
     done = subprocess.run(command, input=text, capture_output=True, check=True, encoding="utf-8")
     return done.stdout.splitlines()
 
 
-def bleu(experiment: Experiment, folder: Path) -> tuple[float, str]:
+def bleu(experiment: Experiment, folders: Sequence[Path]) -> tuple[float, str]:
     """sacrebleu's, of the test split on detokenized text, and its signature."""
     import sacrebleu
 
     sys.path.insert(0, str(ROOT))
     from train_seq2seq import load_data
 
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((folders[0] / "config.json").read_text(encoding="utf-8"))
     test = load_data(argparse.Namespace(**config))["test"]
     metric = sacrebleu.metrics.BLEU(lowercase=config["lowercase"])
-    said = translated(experiment, folder, [source for source, _ in test])
+    said = translated(experiment, folders, [source for source, _ in test])
     score = metric.corpus_score(said, [[reference for _, reference in test]]).score
     return score, str(metric.get_signature())
 
@@ -260,23 +284,24 @@ def page(figures: dict) -> str:
     ]
     commands, samples = [], []
     for experiment in experiments():
-        found = [
-            figures[key]
-            for seed in experiment.seeds
-            if (key := f"{experiment.name}-{seed}") in figures
-            and figures[key]["train"] == experiment.train
-        ]
+        seeds = [seed for seed in experiment.seeds if experiment.found(figures, seed)]
+        found = [experiment.found(figures, seed) for seed in seeds]
         if not found:
             lines.append(f"| {experiment.what} | – | not measured | {experiment.published} | – |")
             continue
         values = [one["figure"] for one in found]
         each = ", ".join(shown(experiment, value) for value in values)
         result = each if len(values) == 1 else f"{shown(experiment, mean(values))} ({each})"
-        minutes = mean(one["minutes"] for one in found)
+        minutes, shown_seeds = mean(one["minutes"] for one in found), ", ".join(map(str, seeds))
         lines.append(
-            f"| {experiment.what} | {len(values)} | {result} | {experiment.published} | "
+            f"| {experiment.what} | {shown_seeds} | {result} | {experiment.published} | "
             f"{minutes:.0f} min |"
         )
+        if one := experiment.found(figures, "together"):
+            lines.append(
+                f"| {experiment.what}, all runs as one translator | {shown_seeds} | "
+                f"{shown(experiment, one['figure'])} | {experiment.published} | – |"
+            )
         commands.append(f"- {experiment.what}: `python train_seq2seq.py {experiment.train}`")
         if experiment.figure == "bleu":
             options = f" {experiment.translate}".rstrip()
@@ -311,11 +336,12 @@ def main() -> None:
         skip = args.page or not experiment.name.startswith(args.only)
         if skip or (experiment.data and args.data is None):
             continue
-        for seed in experiment.seeds:
-            key = f"{experiment.name}-{seed}"
-            if figures.get(key, {}).get("train") != experiment.train:
-                one = run(experiment, seed)
-                figures = read_figures() | {key: one}  # another process may have added some
+        parts: list[int | str] = [*experiment.seeds, *["together"] * experiment.together]
+        for part in parts:
+            if not experiment.found(figures, part):
+                one = run_together(experiment) if part == "together" else run(experiment, part)
+                # another process may have added some
+                figures = read_figures() | {experiment.key(part): one}
                 FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(figures), encoding="utf-8")
 
