@@ -36,7 +36,7 @@ SEARCH: list[tuple[str, type, Any, int, str]] = [
     ("--length-penalty", float, 0.0, 0, "α of Wu et al. (2016): above 0 for longer translations"),
     ("--coverage-penalty", float, 0.0, 0, "β of Wu et al.: for looking at every source word"),
     ("--min-length", int, 0, 0, "tokens that a translation has at least, if --no-repeat lets it"),
-    ("--max-length", int, None, 1, "and at most; without, what the longest of training let expect"),
+    ("--max-length", int, None, 1, "and at most; without, as many as training lets expect"),
     ("--no-repeat", int, 0, 0, "no sequence of N tokens twice; 0 for any"),
 ]
 

@@ -184,17 +184,21 @@ BENCHMARK = Benchmark(
                 "input_feeding": True,
             },
         ],
-        "Multi30k, small: GRU 100, tied, batches of 32": [
+        "Multi30k, small: LSTM 100, additive attention, tied": [
             "random",
-            [32, 4, [10000, 10000], [8, 22], [8, 22]],
+            [64, 2, [4000, 4000], [8, 22], [8, 22]],
             {
                 "embedding_size": 100,
                 "hidden_size": 100,
-                "cell": "gru",
-                "attention": "general",
+                "attention": "additive",
                 "input_feeding": True,
                 "tie": "target",
             },
+        ],
+        "Tatoeba: LSTM 256, general attention, batches of 128": [
+            "random",
+            [128, 2, [6000, 6000], [4, 14], [4, 16]],
+            {"embedding_size": 256, "hidden_size": 256, "attention": "general"},
         ],
     },  # fmt: skip
     smallest={
