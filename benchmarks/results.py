@@ -81,8 +81,9 @@ MULTI30K = (
 )
 TUTORIAL = (
     MULTI30K.format("de", "en") + " --lowercase --min-count 2 --embedding-size 256 "
-    "--hidden-size 512 --dropout 0.5 --lr 1e-3 --schedule constant --batch-size 128 --clip-norm 1 "
-    "--epochs 10 --patience 10 --sampling constant --sampling-rate 0.5"
+    "--hidden-size 512 --dropout 0.5 --output-dropout 0 --lr 1e-3 --schedule constant "
+    "--batch-size 128 --clip-norm 1 --epochs 10 --patience 10 --sampling constant "
+    "--sampling-rate 0.5"
 )
 SMALL = (
     MULTI30K.format("en", "de") + " --tokens bpe --joint --max-vocabulary 10000 --tie target "
