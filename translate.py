@@ -311,7 +311,8 @@ def write(
         else:
             print(one.text)
     if args.show_attention or args.plot:
-        from models.plots import attention_text, draw_translation
+        from models.plots import draw_translation
+        from models.terminal import attention_text
 
         if args.show_attention:
             print(attention_text(best[0]), file=sys.stderr)

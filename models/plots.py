@@ -1,7 +1,7 @@
-"""Looking at a run: its curves, where it looks, and what the gates of its decoder do.
+"""Drawings of a run: its curves, where it looks, and what the gates of its decoder do.
 
-Drawings need matplotlib and no display; the attention as text needs nothing. Each drawing is two
-files, PNG and SVG; the text of an SVG stays text, in the fonts of whoever looks at it.
+They need matplotlib and no display. Each is two files, PNG and SVG; the text of an SVG stays text,
+in the fonts of whoever looks at it.
 """
 
 from __future__ import annotations
@@ -10,23 +10,21 @@ import contextlib
 import functools
 import json
 import math
-import shutil
 import sys
-import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import minigrad as mg
 from datasets import UNK, Batch
-from datasets.text import JOINER
 from minigrad.serialization import replacing
 
+from .gates import gates
+from .terminal import code_point, label, width_of
+
 if TYPE_CHECKING:
-    from .seq2seq import Seq2Seq
     from .translator import Translation, Translator
 
 MISSING = 'drawing needs matplotlib: pip install -e ".[scripts]"'
@@ -71,10 +69,6 @@ FAMILIES = (
     "Heiti TC", "Microsoft YaHei", "SimHei", "SimSun", "Arial Unicode MS", "Noto Sans CJK JP",
     "Noto Sans CJK TC", "Noto Sans CJK KR", "AR PL UMing CN", "Droid Sans Fallback", "Unifont",
 )  # fmt: skip
-
-# names of what cannot be seen
-INVISIBLE = {" ": "␣", "\t": "⇥", "\n": "↵", "\r": "␍", "\xa0": "⍽", "\u3000": "␣"}
-LONGEST = 24  # characters of a token that are shown
 
 
 def draw_run(run: Path, translator: Translator, sentences: Sequence[str]) -> bool:
@@ -127,17 +121,6 @@ def draw_attention(translation: Translation, folder: Path, name: str) -> None:
     source, target = (list(map(label, side)) for side in (translation.source, translation.target))
     heat = functools.partial(heat_map, np.asarray(translation.weights), source, target)
     save(folder, name, source + target, heat)
-
-
-def label(token: str) -> str:
-    """A token as it is shown: without joiners, nothing invisible, not too long."""
-    token = token.strip(JOINER) or token
-    shown = "".join(INVISIBLE.get(c) or (c if c.isprintable() else code_point(c)) for c in token)
-    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
-
-
-def code_point(character: str) -> str:
-    return f"U+{ord(character):04X}"
 
 
 # curves
@@ -298,43 +281,6 @@ def token_ticks(
 
 # gates
 
-
-def sigmoid(a: np.ndarray) -> np.ndarray:
-    return 0.5 + 0.5 * np.tanh(0.5 * a)
-
-
-def lstm(x: np.ndarray, h: np.ndarray, c: np.ndarray, w: dict[str, np.ndarray]) -> dict:
-    """The cell of nn.LSTM, with layer normalisation where it has its weights."""
-
-    def normed(y: np.ndarray, gain: str) -> np.ndarray:
-        if gain not in w:
-            return y
-        return (y - y.mean(1, keepdims=True)) / np.sqrt(y.var(1, keepdims=True) + 1e-5) * w[gain]
-
-    a = normed(x @ w["weight_ih"].T, "norm_ih") + normed(h @ w["weight_hh"].T, "norm_hh")
-    i, f, g, o = np.split(a + w["bias_ih"] + w["bias_hh"], 4, axis=1)
-    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-    c = f * c + i * g
-    h = o * np.tanh(normed(c, "norm_c") + w.get("norm_bias_c", 0))
-    return {"i": i, "f": f, "o": o, "g": g, "c": c, "h": h}
-
-
-def gru(x: np.ndarray, h: np.ndarray, w: dict[str, np.ndarray]) -> dict:
-    """The cell of nn.GRU."""
-    x_r, x_z, x_n = np.split(x @ w["weight_ih"].T + w["bias_ih"], 3, axis=1)
-    h_r, h_z, h_n = np.split(h @ w["weight_hh"].T + w["bias_hh"], 3, axis=1)
-    r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
-    n = np.tanh(x_n + r * h_n)
-    return {"r": r, "z": z, "n": n, "h": (1 - z) * n + z * h}
-
-
-def rnn(x: np.ndarray, h: np.ndarray, w: dict[str, np.ndarray]) -> dict:
-    """The cell of nn.RNN."""
-    a = x @ w["weight_ih"].T + w["bias_ih"] + h @ w["weight_hh"].T + w["bias_hh"]
-    return {"h": np.tanh(a)}
-
-
-WRITTEN_OUT = {"lstm": lstm, "gru": gru, "rnn": rnn}
 TITLES = {
     "i": "input gate i",
     "f": "forget gate f",
@@ -348,53 +294,6 @@ TITLES = {
 }
 COLORS = dict(zip("ifozrgnch", (BLUE, GREEN, ORANGE, BLUE, ORANGE, GREY, GREY, RED, "#333333")))
 GATES = "ifozr"  # from 0 to 1; the others have a sign
-
-
-def gates(model: Seq2Seq, batch: Batch) -> dict[str, np.ndarray]:
-    """What happens in the top layer of the decoder, unit by unit, while it says the target of the
-    batch's one sentence: each (T, H), float64, computed from the layer's weights.
-    """
-    x, before, _ = steps_of_top_layer(model, batch)
-    layer = model.decoder.rnn
-    top = f"_l{layer.num_layers - 1}"
-    weights = {
-        name.removesuffix(top): p.detach().to_numpy().astype(np.float64)
-        for name, p in layer.named_parameters()
-        if name.endswith(top)
-    }
-    return WRITTEN_OUT[model.options.cell](x, *before, weights)
-
-
-def steps_of_top_layer(
-    model: Seq2Seq, batch: Batch
-) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
-    """What the decoder's top layer hears at every step (T, I), and the parts of its state (T, H)
-    before and after, float64: taken from the layer at work, whatever is fed into it.
-    """
-    calls: list[tuple] = []
-    model.eval()
-    with mg.no_grad():
-        memory = model.encode(batch)
-        state, target = memory.start, mg.as_tensor(batch.target_in, device=model.device)
-        handle = model.decoder.rnn.register_forward_hook(lambda *call: calls.append(call[1:]))
-        try:
-            for t in range(len(target)):  # one call a step shows the state in between
-                state = model.decoder(target[t : t + 1], state, memory).state
-        finally:
-            handle.remove()
-
-    def parts(state: Any) -> list:
-        return list(state) if isinstance(state, tuple) else [state]
-
-    def rows(tensors: Iterable[Any]) -> np.ndarray:
-        return np.array([x[-1, 0].to_numpy() for x in tensors], np.float64)
-
-    # in evaluation nothing is dropped between layers: the layer below gives what this one hears
-    stacked = model.decoder.rnn.num_layers > 1
-    heard = rows(parts(last)[0][:-1] if stacked else x for (x, _), (_, last) in calls)
-    before = [rows(step) for step in zip(*[parts(state) for (_, state), _ in calls])]
-    after = [rows(step) for step in zip(*[parts(last) for _, (_, last) in calls])]
-    return heard, before, after
 
 
 def gate_panels(
@@ -514,91 +413,3 @@ def glyphs(path: str) -> frozenset[int]:
         return frozenset(font.get_charmap() if font.scalable else ())
     except (OSError, RuntimeError):
         return frozenset()
-
-
-# in the terminal
-
-BLOCKS, LETTERS = " ░▒▓█", " .:-=+*#%@"
-
-
-def attention_text(
-    translation: Translation, columns: int | None = None, stream: TextIO | None = None
-) -> str:
-    """The attention in shades: a row for each target token, a column for each source token.
-
-    As wide as `columns`, by default the terminal; a longer source comes in several parts. In ASCII
-    where `stream`, by default standard error, has no more.
-    """
-    if not translation.target:
-        return "an empty sentence has no attention"
-    if translation.weights is None:
-        return "this model has no attention to show"
-    encoding = getattr(stream or sys.stderr, "encoding", None) or "utf-8"
-    columns = columns or shutil.get_terminal_size((100, 24)).columns
-    shades = BLOCKS if can_write(BLOCKS, encoding) else LETTERS
-
-    def shown(tokens: Sequence[str]) -> list[str]:
-        return [label(t).encode(encoding, "replace").decode(encoding) for t in tokens]
-
-    source, target = shown(translation.source), shown(translation.target)
-    weights = np.asarray(translation.weights)
-    levels = np.rint(weights.clip(0, 1) * (len(shades) - 1)).astype(int)
-    margin = min(max(map(width_of, target)), columns // 3)
-    names = [padded(token, margin, left=True) for token in target]
-    across = sum(width_of(token) + 1 for token in source) + margin <= columns
-    cells = [width_of(token) if across else 2 for token in source]
-    gap = " " if across else ""
-    count = len(source) if across else max(1, (columns - margin - 1) // 2)
-    parts = []
-    for start in range(0, len(source), count):
-        part = slice(start, start + count)
-        if across:
-            heads = [" ".join(source)]
-        else:
-            heads = upright(source[part])
-        lines = [" " * margin + " " + head for head in heads]
-        for name, row in zip(names, levels):
-            shade = [shades[level] * cell for level, cell in zip(row[part], cells[part])]
-            lines.append(f"{name} {gap.join(shade)}")
-        parts.append("\n".join(line.rstrip() for line in lines))
-    return "\n\n".join(parts)
-
-
-def can_write(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def clusters(text: str) -> list[str]:
-    """Characters, each with the marks that stand on it."""
-    found: list[str] = []
-    for c in text:
-        if found and unicodedata.category(c) in ("Mn", "Me", "Cf"):
-            found[-1] += c
-        else:
-            found.append(c)
-    return found
-
-
-def width_of(text: str) -> int:
-    """The columns of a terminal that a text takes."""
-    return sum(1 + (unicodedata.east_asian_width(c[0]) in "WF") for c in clusters(text))
-
-
-def padded(text: str, width: int, left: bool = False) -> str:
-    """Spaces on the right, or on the `left`; what does not fit is cut off."""
-    while width_of(text) > width:
-        text = "".join(clusters(text)[:-1])
-    spaces = " " * (width - width_of(text))
-    return spaces + text if left else text + spaces
-
-
-def upright(tokens: Sequence[str]) -> list[str]:
-    """Lines in which tokens stand upright, two columns each, ending at the same line."""
-    letters = [clusters(token) for token in tokens]
-    height = max(map(len, letters))
-    letters = [[""] * (height - len(one)) + one for one in letters]
-    return ["".join(padded(c, 2) for c in line) for line in zip(*letters)]

@@ -16,7 +16,7 @@ import pytest
 
 import minigrad as mg
 from datasets import BOS, EOS, Batch, build_tokenizer
-from models import plots
+from models import gates, plots, terminal
 from models.options import ModelOptions
 from models.translator import Translation, Translator
 
@@ -235,7 +235,7 @@ def test_a_long_sentence_is_a_larger_drawing():
     ],
 )
 def test_tokens_as_they_are_shown(token, shown):
-    assert plots.label(token) == shown
+    assert terminal.label(token) == shown
 
 
 def test_unseen_characters_do_not_break_a_drawing(tmp_path, silent):
@@ -311,11 +311,11 @@ def test_gates_written_out_are_the_layers_own(options):
         p.array += np.random.default_rng(p.numel()).normal(0, 0.2, p.shape).astype(np.float32)
     batch = Batch.of([([4, 5, 6, 7], [4, 6, 5, 7, 8])])
     model.train()
-    found = plots.gates(model, batch)
+    found = gates.gates(model, batch)
     with mg.no_grad():  # the same target in one call, which shows the last state
         memory = model.encode(batch)
         state = model.decoder(mg.as_tensor(batch.target_in), memory.start, memory).state
-    _, _, after = plots.steps_of_top_layer(model, batch)
+    _, _, after = gates.steps_of_top_layer(model, batch)
     for name, steps, last in zip("hc", after, state.rnn):
         assert found[name].shape == (6, 6)
         assert np.abs(found[name] - steps).max() < 1e-5
@@ -399,7 +399,7 @@ def test_without_matplotlib(tmp_path, monkeypatch, capsys):
     with pytest.raises(RuntimeError, match="pip install"):
         plots.draw_translation(one, SOURCES[0], found, tmp_path / "drawn", 1)
     assert not (tmp_path / "drawn").exists()
-    assert "█" in plots.attention_text(translation_of("a", "b", np.eye(2)), 80, io.StringIO())
+    assert "█" in terminal.attention_text(translation_of("a", "b", np.eye(2)), 80, io.StringIO())
 
 
 # in the terminal
@@ -416,7 +416,7 @@ def columns_of(text):
 
 def test_a_row_for_each_target_token_a_column_for_each_source_token():
     weights = [[1, 0, 0], [0, 0.5, 0.5], [0.25, 0, 0.75]]
-    text = plots.attention_text(translation_of(["tea", "please"], "茶请", weights), 80)
+    text = terminal.attention_text(translation_of(["tea", "please"], "茶请", weights), 80)
     assert text.split("\n") == [
         "     tea please </s>",
         "  茶 ███",
@@ -427,7 +427,7 @@ def test_a_row_for_each_target_token_a_column_for_each_source_token():
 
 def test_wide_characters_stand_above_their_columns():
     weights = np.eye(4)
-    lines = plots.attention_text(translation_of("我爱é", ["I", "love", "you"], weights), 80)
+    lines = terminal.attention_text(translation_of("我爱é", ["I", "love", "you"], weights), 80)
     head, *rows = lines.split("\n")
     at = {c: n for n, c in columns_of(head).items()}
     for row, c in zip(rows, "我爱é<"):
@@ -439,11 +439,11 @@ def test_what_does_not_fit_stands_upright_and_then_in_parts():
     source = ["breakfast", "茶", *("word" for _ in range(40))]
     translation = translation_of(source, ["a", "b"], np.eye(43)[:3])
     for columns in (100, 60, 20, 10, 1):
-        parts = plots.attention_text(translation, columns).split("\n\n")
-        assert max(plots.width_of(row) for part in parts for row in part.split("\n")) <= max(
+        parts = terminal.attention_text(translation, columns).split("\n\n")
+        assert max(terminal.width_of(row) for part in parts for row in part.split("\n")) <= max(
             columns, 7
         )
-    parts = plots.attention_text(translation, 60).split("\n\n")
+    parts = terminal.attention_text(translation, 60).split("\n\n")
     assert len(parts) == 2
     assert parts[0].split("\n") == [
         "     b",
@@ -464,12 +464,12 @@ def test_what_does_not_fit_stands_upright_and_then_in_parts():
 def test_ascii_where_the_terminal_has_no_more():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     translation = translation_of(["thé"], ["tea"], [[1, 0], [0.5, 0.5]])
-    text = plots.attention_text(translation, 80, stream)
+    text = terminal.attention_text(translation, 80, stream)
     assert text.split("\n") == ["     th? </s>", " tea @@@", "</s> === ===="]
     assert "@@@" in text and text.isascii()
 
 
 def test_nothing_to_show_is_said():
-    assert "no attention" in plots.attention_text(Translation("", [], [], 0, 0, None))
+    assert "no attention" in terminal.attention_text(Translation("", [], [], 0, 0, None))
     without = Translation("茶", ["tea", "</s>"], ["茶", "</s>"], 0, 0, None)
-    assert "no attention" in plots.attention_text(without)
+    assert "no attention" in terminal.attention_text(without)
