@@ -20,8 +20,8 @@ class Affine(Op):
 
     def forward(self, x, w, *b):
         y = product(x, w.T)
-        for b in b:
-            y += b
+        for bias in b:
+            y += bias
         return y
 
     def backward(self, g, _y, x, w, *_b):
