@@ -86,10 +86,11 @@ TUTORIAL = (
     "--sampling-rate 0.5"
 )
 SMALL = (
-    MULTI30K.format("en", "de") + " --tokens bpe --joint --max-vocabulary 10000 --tie target "
-    "--embedding-size 100 --hidden-size 100 --attention additive --input-feeding --layer-norm "
-    "--embedding-dropout 0.2 --output-dropout 0.4 --lr 4e-4 --schedule constant --batch-size 32 "
-    "--clip-norm 5 --epochs 60 --patience 20 --stop-on bleu"
+    MULTI30K.format("en", "de") + " --lowercase --tokens bpe --joint --max-vocabulary 4000 "
+    "--tie target --embedding-size 100 --hidden-size 100 --attention additive --input-feeding "
+    "--dropout 0.2 --embedding-dropout 0.1 --annotation-dropout 0.2 --lr 3e-3 "
+    "--label-smoothing 0.1 --batch-size 64 --clip-norm 5 --epochs 45 --patience 45 --stop-on bleu "
+    "--average best"
 )
 TATOEBA = (
     "--train-file {data}/tatoeba/fra.tsv --tokens bpe --max-vocabulary 6000 --attention general "
