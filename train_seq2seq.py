@@ -54,7 +54,7 @@ from models.optimisation import (
     TrainingOptions,
 )
 from models.logs import fixed
-from models.options import ATTENTIONS, CELLS, TIES, ModelOptions, OptionError
+from models.options import ATTENTIONS, CELLS, INITS, TIES, ModelOptions, OptionError
 from models.plots import draw_run
 from models.training import Stopped, Trainer, TrainingError
 from models.translator import RunError, Translator, read_json
@@ -193,6 +193,7 @@ def arguments() -> argparse.ArgumentParser:
     flag(model, "--variational", "dropout between layers is the same at every step, too")
     flag(model, "--layer-norm", "layer normalisation in the LSTM")
     add(model, "--forget-bias", number(float, -100, 100), 1.0, "of the LSTM's forget gates")
+    add(model, "--init", str, "default", "how the weights begin", choices=INITS)
 
     training = parser.add_argument_group("training")
     epochs = "passes over the training pairs, at most (default: 6 built-in, 20 on your own)"

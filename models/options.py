@@ -8,6 +8,7 @@ from typing import Any
 CELLS = "lstm", "gru", "rnn"
 ATTENTIONS = "none", "dot", "general", "additive", "multi-head"
 TIES = "none", "target", "all"
+INITS = "default", "lecun", "xavier", "orthogonal"
 
 
 class OptionError(ValueError):
@@ -38,6 +39,7 @@ class ModelOptions:
       attention reads; `recurrent_dropout` of the states, the same at every step (Gal & Ghahramani
       2016), and `variational`: so is that between layers
     - `layer_norm` in the cells (Ba et al. 2016), `forget_bias` of their forget gates: LSTM only
+    - `init`: "default", as each layer begins by itself, or what `initialise` knows
     """
 
     cell: str = "lstm"
@@ -63,10 +65,12 @@ class ModelOptions:
     variational: bool = False
     layer_norm: bool = False
     forget_bias: float = 1.0
+    init: str = "default"
 
     def __post_init__(self) -> None:
         """Raises OptionError for values out of range and for options that do not go together."""
-        for name, known in (("cell", CELLS), ("attention", ATTENTIONS), ("tie", TIES)):
+        words = {"cell": CELLS, "attention": ATTENTIONS, "tie": TIES, "init": INITS}
+        for name, known in words.items():
             if getattr(self, name) not in known:
                 raise OptionError(
                     f"{name} is {getattr(self, name)!r}: expected one of {', '.join(known)}"

@@ -16,6 +16,7 @@ from minigrad import Tensor, nn
 from minigrad.nn.recurrent import Masks
 
 from .attention import KINDS, Annotations, MultiHead
+from .initialise import initialise
 from .options import ModelOptions, OptionError
 
 Parts = tuple[Tensor, ...]  # of a state, (layers, B, H) each: h, and for an LSTM c
@@ -294,6 +295,8 @@ class Seq2Seq(nn.Module):
         self.options = options = options or ModelOptions()
         self.encoder = Encoder(source_vocabulary, options)
         self.decoder = Decoder(target_vocabulary, options, self.encoder.size)
+        if options.init != "default":
+            initialise(self, options.init)
         if options.tie != "none":
             # as rows of an output layer, embeddings of size 1 would make logits of size √E
             scale = 1 / options.embedding_size**0.5

@@ -542,3 +542,38 @@ def test_what_is_refused_is_refused_for_every_tie():
     for tie in TIES:
         with pytest.raises(OptionError):
             ModelOptions(attention="none", coverage=True, tie=tie)
+
+
+# how weights begin
+
+
+@pytest.mark.parametrize("cell, gates", [("lstm", 4), ("gru", 3), ("rnn", 1)])
+@pytest.mark.parametrize("init", ["lecun", "xavier", "orthogonal"])
+def test_weights_begin_gate_by_gate_as_the_papers_say(cell, gates, init):
+    mg.manual_seed(0)
+    more = {"forget_bias": 3.0} if cell == "lstm" else {}
+    sizes = {"embedding_size": 60, "hidden_size": 80}
+    model = Seq2Seq(50, 70, ModelOptions(cell=cell, init=init, tie="target", **sizes, **more))
+    for name, p in model.named_parameters():
+        layer, x = name.rsplit(".", 1)[-1], p.detach().numpy().astype(np.float64)
+        if "embedding" in name or name.endswith("output.weight"):
+            assert 0.1 < x.std() < 1.1  # normal; of size 1 / √60 where it is tied
+        elif layer.startswith("bias"):
+            forget = x[80:160] if cell == "lstm" and "rnn" in name else x[:0]
+            assert np.isin(forget, [0, 3]).all()
+            assert not np.delete(x, range(80, 80 + len(forget))).any()
+        else:
+            for block in np.split(x, gates if "rnn" in name else 1):
+                outputs, inputs = block.shape
+                if init == "orthogonal" and "_hh_" in name:
+                    np.testing.assert_allclose(block @ block.T, np.eye(80), atol=1e-5)
+                    continue
+                variance = 1 / inputs if init == "lecun" else 2 / (inputs + outputs)
+                assert block.var() == pytest.approx(variance, rel=0.1)
+                largest = abs(block).max() / variance**0.5
+                assert (
+                    largest > 3 if init == "lecun" else largest == pytest.approx(3**0.5, rel=0.02)
+                )
+    biases = [p for n, p in model.named_parameters() if "rnn.bias" in n]
+    if cell == "lstm":
+        assert sum(float((p == 3).sum()) for p in biases) == 3 * 80

@@ -930,15 +930,16 @@ def test_no_pairs_are_refused(tmp_path):
 
 EXTRAS = {
     "": {},
-    "deep": {"layers": 2, "encoder_layers": 3, "encoder_hidden_size": 5, "dropout": 0.2},
+    "deep": {"layers": 2, "encoder_layers": 3, "encoder_hidden_size": 5, "dropout": 0.2,
+             "init": "orthogonal"},
     "shallow encoder": {"layers": 2, "encoder_layers": 1, "bidirectional": False},
-    "as it is": {"bidirectional": False, "recurrent_dropout": 0.3},
+    "as it is": {"bidirectional": False, "recurrent_dropout": 0.3, "init": "lecun"},
     "input feeding": {"input_feeding": True, "annotation_dropout": 0.3},
     "coverage": {"coverage": True},
     "peeky": {"peeky": True, "embedding_dropout": 0.1, "output_dropout": 0.2},
     "reversed": {"reverse_source": True},
     "variational": {"layers": 2, "dropout": 0.3, "variational": True},
-    "tied": {"tie": "target"},
+    "tied": {"tie": "target", "init": "xavier"},
     "all": {
         "layers": 2, "input_feeding": True, "coverage": True, "peeky": True, "tie": "all",
         "reverse_source": True,
