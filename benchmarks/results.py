@@ -111,14 +111,14 @@ SAMPLES = (
     "It is the best book that I have ever read.",
 )
 NOTES = """\
-- Dates: how the weights begin decides. With the book's, of variance 1 / inputs, attention is learned
-  in the first epoch; with PyTorch's it stays on a plateau for ten, unless the decoder takes over the
-  encoder's cell, too, which the book's does not.
-- SCAN: the paper drops embeddings and what passes between layers, but no outputs, and neither do the
-  tutorials of Multi30k. With outputs dropped, too, the simple split is not solved.
+- Dates: how the weights begin decides. With the book's, of variance 1 / inputs, attention is
+  learned in the first epoch; with PyTorch's it stays on a plateau for ten, unless the decoder takes
+  over the encoder's cell, too, which the book's does not.
+- SCAN: the paper drops embeddings and what passes between layers, but no outputs, and neither do
+  the tutorials of Multi30k. With outputs dropped, too, the simple split is not solved.
 - BLEU is sacrebleu's on detokenized text, as its signature says, in lower case where the recipe has
-  lower case. nmtpy's is on lower-case tokens of Moses with normalised punctuation, the tutorials' on
-  lower-case tokens of spaCy.
+  lower case. nmtpy's is on lower-case tokens of Moses with normalised punctuation, the tutorials'
+  on lower-case tokens of spaCy.
 """
 BOOK = "Deep Learning from Scratch 2, section 8.3, ten seeds"
 LAKE = "Lake & Baroni (2018)"
