@@ -307,10 +307,11 @@ def page(figures: dict) -> str:
         values = [one["figure"] for one in found]
         each = ", ".join(shown(experiment, value) for value in values)
         result = each if len(values) == 1 else f"{shown(experiment, mean(values))} ({each})"
-        minutes, shown_seeds = mean(one["minutes"] for one in found), ", ".join(map(str, seeds))
+        times = [one["minutes"] for one in found if one["minutes"]]  # None of one that was halted
+        minutes = f"{mean(times):.0f} min" if times else "–"
+        shown_seeds = ", ".join(map(str, seeds))
         lines.append(
-            f"| {experiment.what} | {shown_seeds} | {result} | {experiment.published} | "
-            f"{minutes:.0f} min |"
+            f"| {experiment.what} | {shown_seeds} | {result} | {experiment.published} | {minutes} |"
         )
         if one := experiment.found(figures, "together"):
             lines.append(
