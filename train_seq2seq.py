@@ -57,7 +57,7 @@ from models.logs import fixed
 from models.options import ATTENTIONS, CELLS, INITS, TIES, ModelOptions, OptionError
 from models.plots import draw_run
 from models.training import Stopped, Trainer, TrainingError
-from models.translator import RunError, Translator, read_json
+from models.translator import FREE, RunError, Translator, read_json
 
 Pairs = list[tuple[str, str]]
 
@@ -417,7 +417,7 @@ def short_enough(
     """
     sizes = [(len(source.encode(a)), len(target.encode(b))) for a, b in pairs]
     kept = [pair for pair, both in zip(pairs, sizes) if max(both) <= limit]
-    needs = sorted((b - 10) / (a + 1) for a, b in sizes if max(a, b) <= limit)
+    needs = sorted((b - FREE) / (a + 1) for a, b in sizes if max(a, b) <= limit)
     need = needs[int(0.999 * (len(needs) - 1))] if needs else 1
     return kept, math.ceil(2 * max(1, need))
 

@@ -44,19 +44,15 @@ class Experiment:
     data: str = ""  # which of the corpora it needs
     translate: str = ""  # arguments of translate.py for BLEU, greedy without
     samples: tuple[str, ...] = ()  # sentences whose translations the page shows
-    together: bool = False  # a further row: the runs of all seeds as one translator
 
-    def key(self, seed: int | str) -> str:
+    def key(self, seed: int) -> str:
         return f"{self.name}-{seed}"
 
-    def found(self, figures: dict, seed: int | str) -> dict | None:
+    def found(self, figures: dict, seed: int) -> dict | None:
         """The figures of a seed, by the recipe as it stands, or None."""
         one = figures.get(self.key(seed), {})
-        return one if [one.get("train"), one.get("translate", "")] == self.recipe else None
-
-    @property
-    def recipe(self) -> list[str]:
-        return [self.train, self.translate]
+        same = (one.get("train"), one.get("translate")) == (self.train, self.translate)
+        return one if same else None
 
 
 BOOK_DATES = (
@@ -113,9 +109,8 @@ SAMPLES = (
 NOTES = """\
 - Dates: how the weights begin decides. With variance 1 / inputs, as in the book, attention is
   learned in the first epoch, and in ten the plain model learns it, too: the book begins embeddings
-  at a hundredth of ours as well, which slows both down. With PyTorch's weights attention stays on a
-  plateau for ten epochs, unless the decoder takes over the encoder's cell, too, as here and not in
-  the book.
+  at a hundredth of ours as well. With PyTorch's weights attention stays on a plateau for ten
+  epochs, unless the decoder takes over the encoder's cell, too, which the book's does not.
 - SCAN: the paper drops embeddings and what passes between layers, but no outputs, and neither do
   the tutorials of Multi30k. With outputs dropped, too, the simple split is not solved.
 - BLEU is sacrebleu's on detokenized text, as its signature says, in lower case where the recipe has
@@ -236,8 +231,8 @@ def run(experiment: Experiment, seed: int) -> dict:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))["test"]
     more = {}
     if experiment.figure == "bleu":
-        results["bleu"], more["signature"] = bleu(experiment, [folder])
-        said = translated(experiment, [folder], experiment.samples)
+        results["bleu"], more["signature"] = bleu(experiment, folder)
+        said = translated(experiment, folder, experiment.samples)
         more["samples"] = list(zip(experiment.samples, said))
     return more | {
         "figure": results[experiment.figure],
@@ -251,34 +246,24 @@ def run(experiment: Experiment, seed: int) -> dict:
     }
 
 
-def run_together(experiment: Experiment) -> dict:
-    folders = [RUNS / experiment.key(seed) for seed in experiment.seeds]
-    score, signature = bleu(experiment, folders)
-    more = {"train": experiment.train, "translate": experiment.translate}
-    return more | {"figure": score, "signature": signature, "date": f"{date.today()}"}
-
-
-def translated(
-    experiment: Experiment, folders: Sequence[Path], sentences: Sequence[str]
-) -> list[str]:
-    command = [sys.executable, "translate.py", str(folders[0]), *shlex.split(experiment.translate)]
-    command += [f"--ensemble={folder}" for folder in folders[1:]]
+def translated(experiment: Experiment, folder: Path, sentences: Sequence[str]) -> list[str]:
+    command = [sys.executable, "translate.py", str(folder), *shlex.split(experiment.translate)]
     text = "".join(f"{sentence}\n" for sentence in sentences)
     done = subprocess.run(command, input=text, capture_output=True, check=True, encoding="utf-8")
     return done.stdout.splitlines()
 
 
-def bleu(experiment: Experiment, folders: Sequence[Path]) -> tuple[float, str]:
+def bleu(experiment: Experiment, folder: Path) -> tuple[float, str]:
     """sacrebleu's, of the test split on detokenized text, and its signature."""
     import sacrebleu
 
     sys.path.insert(0, str(ROOT))
     from train_seq2seq import load_data
 
-    config = json.loads((folders[0] / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     test = load_data(argparse.Namespace(**config))["test"]
     metric = sacrebleu.metrics.BLEU(lowercase=config["lowercase"])
-    said = translated(experiment, folders, [source for source, _ in test])
+    said = translated(experiment, folder, [source for source, _ in test])
     score = metric.corpus_score(said, [[reference for _, reference in test]]).score
     return score, str(metric.get_signature())
 
@@ -291,8 +276,9 @@ def page(figures: dict) -> str:
     lines = [
         "# Published results, trained again",
         "",
-        "Written by `python benchmarks/results.py`. Models are chosen by validation; a test set is",
-        "looked at once. `{data}` is where the script puts third-party corpora.",
+        "Written by `python benchmarks/results.py`. Models and searches are chosen by validation;",
+        "each run measures its test set at the end. `{data}` is where the script puts third-party",
+        "corpora.",
         "",
         "| experiment | seeds | result | published | time of a run |",
         "|---|---|---|---|---|",
@@ -307,17 +293,11 @@ def page(figures: dict) -> str:
         values = [one["figure"] for one in found]
         each = ", ".join(shown(experiment, value) for value in values)
         result = each if len(values) == 1 else f"{shown(experiment, mean(values))} ({each})"
-        times = [one["minutes"] for one in found if one["minutes"]]  # None of one that was halted
-        minutes = f"{mean(times):.0f} min" if times else "–"
-        shown_seeds = ", ".join(map(str, seeds))
+        minutes, shown_seeds = mean(one["minutes"] for one in found), ", ".join(map(str, seeds))
         lines.append(
-            f"| {experiment.what} | {shown_seeds} | {result} | {experiment.published} | {minutes} |"
+            f"| {experiment.what} | {shown_seeds} | {result} | {experiment.published} | "
+            f"{minutes:.0f} min |"
         )
-        if one := experiment.found(figures, "together"):
-            lines.append(
-                f"| {experiment.what}, all runs as one translator | {shown_seeds} | "
-                f"{shown(experiment, one['figure'])} | {experiment.published} | – |"
-            )
         commands.append(f"- {experiment.what}: `python train_seq2seq.py {experiment.train}`")
         if experiment.figure == "bleu":
             options = f" {experiment.translate}".rstrip()
@@ -353,12 +333,11 @@ def main() -> None:
         skip = args.page or not experiment.name.startswith(args.only)
         if skip or (experiment.data and args.data is None):
             continue
-        parts: list[int | str] = [*experiment.seeds, *["together"] * experiment.together]
-        for part in parts:
-            if not experiment.found(figures, part):
-                one = run_together(experiment) if part == "together" else run(experiment, part)
+        for seed in experiment.seeds:
+            if not experiment.found(figures, seed):
+                one = run(experiment, seed)
                 # another process may have added some
-                figures = read_figures() | {experiment.key(part): one}
+                figures = read_figures() | {experiment.key(seed): one}
                 FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(figures), encoding="utf-8")
 

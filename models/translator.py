@@ -20,6 +20,7 @@ from .seq2seq import Seq2Seq
 
 Progress = Callable[[int], Any]
 
+FREE = 10  # tokens that any translation may have, beyond its share of the source's
 FORMAT = 3  # of the run directory; another one is refused with a sentence
 
 
@@ -38,7 +39,7 @@ class Translation(NamedTuple):
 
 class Translator:
     """Text in, text out. `max_source` tokens of a sentence are read, the rest is not. A translation
-    has at most `ratio` tokens for each of the source, and ten, unless told otherwise.
+    has at most `ratio` tokens for each of the source, and `FREE` ones, unless told otherwise.
 
     Several `models` of the same tokenizers translate together: the mean of their probabilities.
     """
@@ -102,8 +103,8 @@ class Translator:
         progress: Progress | None = None,
     ) -> list[list[Translation]]:
         """The best translations of each sentence, best first, of at most `max_length` tokens, by
-        default `ratio` times the source's and ten, or the search's `min_length` if that is more. An
-        empty sentence has one, which is empty. `progress` is told how many more are done.
+        default `ratio` times the source's and `FREE`, or the search's `min_length` if that is more.
+        An empty sentence has one, which is empty. `progress` is told how many more are done.
 
         With `replace_unknown`, a word that the model does not know is the source word it looked at
         (Luong et al. 2015), in the words of the `dictionary` where it has an entry. Raises
@@ -120,7 +121,7 @@ class Translator:
         for positions, batch in sorted_batches([examples[n] for n in filled], batch_size):
             limits = max_length
             if limits is None:
-                limits = np.maximum(self.ratio * batch.source_lengths + 10, how.min_length)
+                limits = np.maximum(self.ratio * batch.source_lengths + FREE, how.min_length)
             some = search(self.models, batch, limits, how, attention or replace_unknown)
             for position, hypotheses in zip(positions, some):
                 n = filled[position]

@@ -330,7 +330,7 @@ class Recurrent(Fused):
             return None
         T = len(self.idle)
         fed = self.fed[:T].transpose(0, 2, 1).reshape(da.shape[1], -1)
-        if da.shape[1] <= THIN:
+        if da.shape[1] <= THIN:  # not multiplied yet: its few columns are reordered instead
             return weight_gradient(self.natural(da), fed)
         return self.natural(da @ fed)
 
