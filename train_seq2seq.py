@@ -194,6 +194,8 @@ def arguments() -> argparse.ArgumentParser:
     flag(model, "--layer-norm", "layer normalisation in the LSTM")
     add(model, "--forget-bias", number(float, -100, 100), 1.0, "of the LSTM's forget gates")
     add(model, "--init", str, "default", "how the weights begin", choices=INITS)
+    std = "standard deviation of the first embeddings (default: 1; tied ones 1 / √size)"
+    add(model, "--embedding-std", positive, None, std)
 
     training = parser.add_argument_group("training")
     epochs = "passes over the training pairs, at most (default: 6 built-in, 20 on your own)"

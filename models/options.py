@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -39,7 +40,9 @@ class ModelOptions:
       attention reads; `recurrent_dropout` of the states, the same at every step (Gal & Ghahramani
       2016), and `variational`: so is that between layers
     - `layer_norm` in the cells (Ba et al. 2016), `forget_bias` of their forget gates: LSTM only
-    - `init`: "default", as each layer begins by itself, or what `initialise` knows
+    - `init`: "default", as each layer begins by itself, or what `initialise` knows;
+      `embedding_std`: the standard deviation of the first embeddings, by default 1, and one over
+      the root of `embedding_size` for an embedding that is the output layer, too
     """
 
     cell: str = "lstm"
@@ -66,6 +69,7 @@ class ModelOptions:
     layer_norm: bool = False
     forget_bias: float = 1.0
     init: str = "default"
+    embedding_std: float | None = None
 
     def __post_init__(self) -> None:
         """Raises OptionError for values out of range and for options that do not go together."""
@@ -87,6 +91,9 @@ class ModelOptions:
                     )
             if "dropout" in field.name and value is not None and not 0 <= value < 1:
                 raise OptionError(f"{field.name} is {value!r}: expected a share from 0 to below 1")
+        std = self.embedding_std
+        if std is not None and not 0 < std < math.inf:
+            raise OptionError(f"embedding_std is {std!r}: expected a finite number above 0")
         for wrong, why in self.conflicts():
             if wrong:
                 raise OptionError(why)

@@ -297,12 +297,14 @@ class Seq2Seq(nn.Module):
         self.decoder = Decoder(target_vocabulary, options, self.encoder.size)
         if options.init != "default":
             initialise(self, options.init)
-        if options.tie != "none":
-            # as rows of an output layer, embeddings of size 1 would make logits of size √E
-            scale = 1 / options.embedding_size**0.5
-            nn.init.normal_(self.decoder.embedding.weight, std=scale)
-            with mg.no_grad():
-                self.decoder.embedding.weight[PAD] = 0
+        # as rows of an output layer, embeddings of size 1 would make logits of size √E
+        tied = None if options.tie == "none" else 1 / options.embedding_size**0.5
+        for embedding, own in ((self.encoder.embedding, None), (self.decoder.embedding, tied)):
+            std = own if options.embedding_std is None else options.embedding_std
+            if std is not None:
+                nn.init.normal_(embedding.weight, std=std)
+                with mg.no_grad():
+                    embedding.weight[PAD] = 0
         if options.tie == "all":
             if source_vocabulary != target_vocabulary:
                 raise OptionError(

@@ -528,6 +528,7 @@ REFUSED = {
     "a size with a fraction": ({"layers": 1.5}, "layers is 1.5"),
     "a dropout of one": ({"dropout": 1.0}, "dropout is 1.0"),
     "a dropout of nan": ({"output_dropout": float("nan")}, "output_dropout is nan"),
+    "embeddings of no size": ({"embedding_std": 0.0}, "embedding_std is 0.0: expected .* above 0"),
     "a flag that is a word": ({"peeky": "no"}, "peeky is 'no'"),
 }  # fmt: skip
 
@@ -577,3 +578,16 @@ def test_weights_begin_gate_by_gate_as_the_papers_say(cell, gates, init):
     biases = [p for n, p in model.named_parameters() if "rnn.bias" in n]
     if cell == "lstm":
         assert sum(float((p == 3).sum()) for p in biases) == 3 * 80
+
+
+@pytest.mark.parametrize("tie", TIES)
+@pytest.mark.parametrize("std", [None, 0.01])
+def test_embeddings_begin_as_large_as_they_should(tie, std):
+    """Of size 1, or 1 / √100 where they are the output layer; or as they are asked for."""
+    mg.manual_seed(0)
+    model = Seq2Seq(300, 300, ModelOptions(embedding_size=100, tie=tie, embedding_std=std))
+    own = {"encoder": 0.1 if tie == "all" else 1, "decoder": 1 if tie == "none" else 0.1}
+    for name, expected in own.items():
+        weight = getattr(model, name).embedding.weight.detach().numpy()
+        assert weight[1:].std() == pytest.approx(std or expected, rel=0.02)
+        assert not weight[PAD].any()

@@ -939,7 +939,7 @@ EXTRAS = {
     "peeky": {"peeky": True, "embedding_dropout": 0.1, "output_dropout": 0.2},
     "reversed": {"reverse_source": True},
     "variational": {"layers": 2, "dropout": 0.3, "variational": True},
-    "tied": {"tie": "target", "init": "xavier"},
+    "tied": {"tie": "target", "init": "xavier", "embedding_std": 0.1},
     "all": {
         "layers": 2, "input_feeding": True, "coverage": True, "peeky": True, "tie": "all",
         "reverse_source": True,
