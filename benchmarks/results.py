@@ -123,14 +123,15 @@ LAKE = "Lake & Baroni (2018)"
 
 def experiments() -> Iterator[Experiment]:
     seeds = 0, 1, 2
-    book, large = "--init lecun --embedding-std 0.01 --hidden-only", "embeddings of size 1"
+    lecun, large = "--init lecun --hidden-only", "embeddings of size 1"
+    book = f"{lecun} --embedding-std 0.01"
     own, cell = "PyTorch's initialisation", "the same, and the decoder takes over the cell"
     for name, what, more, published in (
         ("attention", "attention", f"{book} --attention dot", "99.92 %"),
         ("plain", "plain", f"{book} --no-attention", "0.00 %"),
         ("peeky", "peeky", f"{book} --no-attention --peeky", "99.98 %"),
-        ("attention-large", f"attention, {large}", "--init lecun --hidden-only --attention dot", ""),
-        ("plain-large", f"plain, {large}", "--init lecun --hidden-only --no-attention", ""),
+        ("attention-large", f"attention, {large}", f"{lecun} --attention dot", ""),
+        ("plain-large", f"plain, {large}", f"{lecun} --no-attention", ""),
         ("attention-own", f"attention, {own}", "--hidden-only --attention dot", ""),
         ("plain-own", f"plain, {own}", "--hidden-only --no-attention", ""),
         ("attention-cell", f"attention, {cell}", "--attention dot", ""),
