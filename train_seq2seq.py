@@ -179,6 +179,7 @@ def arguments() -> argparse.ArgumentParser:
     add(model, "--attention", str, "dot", "how a query finds its source words", choices=ATTENTIONS)
     flag(model, "--no-attention", "the decoder sees the encoder's last state only")
     add(model, "--heads", whole, 4, "of multi-head attention")
+    flag(model, "--direct-readout", "the output layer sees state and context as they are")
     flag(model, "--input-feeding", "the decoder hears its last attentional vector")
     flag(model, "--coverage", "attention knows what has been attended to")
     flag(model, "--peeky", "the decoder hears the encoder's last state at every step")

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS = Path("runs", "results")
 FIGURES, PAGE = ROOT / "benchmarks" / "results.json", ROOT / "benchmarks" / "RESULTS.md"
 BOOK_TRAIN, BOOK_VALID = 45_000, 500  # pairs; the book keeps the last 5,000 for the test
+BOOK_WIDTH = 29  # characters of a question
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class Experiment:
         return one if same else None
 
 
-BOOK_DATES = (
-    "--train-file {data}/dates-train.tsv --valid-file {data}/dates-valid.tsv "
-    "--test-file {data}/dates-test.tsv --tokens characters "
+DATES = (
+    "--train-file {data}/{file}-train.tsv --valid-file {data}/{file}-valid.tsv "
+    "--test-file {data}/{file}-test.tsv --tokens characters "
     "--embedding-size 16 --hidden-size 256 --unidirectional --reverse-source --dropout 0 --lr 1e-3 "
     "--schedule constant --batch-size 128 --clip-norm 5 --epochs 10 --patience 10 --forget-bias 0 "
     "{more}"
@@ -124,10 +125,10 @@ LAKE = "Lake & Baroni (2018)"
 def experiments() -> Iterator[Experiment]:
     seeds = 0, 1, 2
     lecun, large = "--init lecun --hidden-only", "embeddings of size 1"
-    book = f"{lecun} --embedding-std 0.01"
+    book = f"{lecun} --embedding-std 0.01"  # and what it reads is of one width
     own, cell = "PyTorch's initialisation", "the same, and the decoder takes over the cell"
     for name, what, more, published in (
-        ("attention", "attention", f"{book} --attention dot", "99.92 %"),
+        ("attention", "attention", f"{book} --attention dot --direct-readout", "99.92 %"),
         ("plain", "plain", f"{book} --no-attention", "0.00 %"),
         ("peeky", "peeky", f"{book} --no-attention --peeky", "99.98 %"),
         ("attention-large", f"attention, {large}", f"{lecun} --attention dot", ""),
@@ -137,7 +138,8 @@ def experiments() -> Iterator[Experiment]:
         ("attention-cell", f"attention, {cell}", "--attention dot", ""),
         ("plain-cell", f"plain, {cell}", "--no-attention", ""),
     ):
-        train = BOOK_DATES.replace("{more}", more)
+        file = "dates-padded" if published else "dates"
+        train = DATES.replace("{more}", more).replace("{file}", file)
         beside = f"{published} ({BOOK})" if published else "–"
         yield Experiment(f"dates-{name}", f"dates, {what}", train, beside, seeds=seeds, data="book")
     for split, epochs, published in (
@@ -201,8 +203,9 @@ def tatoeba(source: Path, folder: Path) -> None:
 
 
 def book(source: Path, folder: Path) -> None:
-    """date.txt.gz of the book, as TSV files without its fixed width. Questions of the test that
-    were trained on are left out; the last of the training pairs are for validation.
+    """date.txt.gz of the book, as TSV files: "dates", and "dates-padded", whose questions are all
+    29 characters long, as in the book, which pads them with spaces where there is _ here. Questions
+    of the test that were trained on are left out; the last of the training pairs are for validation.
     """
     lines = gzip.decompress((source / "book" / "date.txt.gz").read_bytes()).decode().splitlines()
     pairs = [tuple(part.strip() for part in line.split("_")) for line in lines]
@@ -210,8 +213,9 @@ def book(source: Path, folder: Path) -> None:
     known = {question for question, _ in pairs[:BOOK_TRAIN]}
     test = [pair for pair in pairs[BOOK_TRAIN:] if pair[0] not in known]
     for name, some in (("train", train), ("valid", valid), ("test", test)):
-        text = "".join(f"{question}\t{answer}\n" for question, answer in some)
-        (folder / f"dates-{name}.tsv").write_text(text, encoding="utf-8")
+        for file, width in (("dates", 0), ("dates-padded", BOOK_WIDTH)):
+            text = "".join(f"{question:_<{width}}\t{answer}\n" for question, answer in some)
+            (folder / f"{file}-{name}.tsv").write_text(text, encoding="utf-8")
 
 
 CORPORA: dict[str, Callable[[Path, Path], None]] = {

@@ -29,6 +29,8 @@ class ModelOptions:
       in Saitoh's "Deep Learning from Scratch 2" (2018): LSTM only
     - `attention`: "none"; Luong et al. (2015): "dot" and "general"; Bahdanau et al. (2015):
       "additive"; Vaswani et al. (2017): "multi-head", with `heads` heads
+    - `direct_readout`: the output layer sees state and context side by side, as in that book, not
+      an attentional vector made of them
     - `input_feeding`: the decoder hears its last attentional vector (Luong et al. 2015)
     - `coverage`: scores know what has been attended to (Tu et al. 2016; See et al. 2017)
     - `peeky`: the decoder hears the encoder's last state at every step, and so does its output
@@ -56,6 +58,7 @@ class ModelOptions:
     hidden_only: bool = False
     attention: str = "dot"
     heads: int = 4
+    direct_readout: bool = False
     input_feeding: bool = False
     coverage: bool = False
     peeky: bool = False
@@ -105,6 +108,15 @@ class ModelOptions:
             (
                 without and self.input_feeding,
                 "input feeding passes the attentional vector on: it needs an attention",
+            ),
+            (
+                without and self.direct_readout,
+                "a direct readout is of state and context: it needs an attention",
+            ),
+            (
+                self.direct_readout and self.tie != "none",
+                "an output layer that is the target embedding needs a vector of its size: a direct "
+                "readout does not go with tie",
             ),
             (
                 without and self.coverage,

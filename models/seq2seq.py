@@ -189,8 +189,9 @@ class Decoder(nn.Module):
 
         attended = 0 if self.attention is None else self.attention.value_size
         read = H + attended + (H if o.peeky else 0)
-        self.readout_size = R = E if o.tie != "none" else H if attended else read
-        self.combine = nn.Linear(read, R) if attended or read != R else None
+        direct = o.direct_readout or not attended and (o.tie == "none" or read == E)
+        self.readout_size = R = read if direct else E if o.tie != "none" else H
+        self.combine = None if direct else nn.Linear(read, R)
         heard = E + (H if o.peeky else 0) + (R if o.input_feeding else 0)
         self.rnn = recurrent(o, heard, H, o.layers)
         self.output = nn.Linear(R, vocabulary)

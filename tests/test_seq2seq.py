@@ -26,6 +26,7 @@ EXTRAS = {
     "shallow encoder": {"layers": 2, "encoder_layers": 1, "bidirectional": False},
     "as it is": {"bidirectional": False},
     "input feeding": {"input_feeding": True},
+    "direct": {"direct_readout": True, "input_feeding": True},
     "coverage": {"coverage": True},
     "peeky": {"peeky": True},
     "reversed": {"reverse_source": True},
@@ -380,6 +381,23 @@ def test_the_cell_of_a_decoder_may_begin_at_zero():
         assert (states[1][1].detach().numpy() == 0).all()
 
 
+@pytest.mark.parametrize("peeky", [False, True])
+@mg.no_grad()
+def test_a_direct_readout_is_of_context_and_state_as_they_are(peeky):
+    model = model_of(attention="general", direct_readout=True, peeky=peeky)
+    batch = Batch.of(examples())
+    memory, target = model.encode(batch), mg.tensor(batch.target_in)
+    decoded = model.decoder(target, memory.start, memory)
+    hs, _ = model.decoder.rnn(model.decoder.heard(target, memory), memory.start.rnn)
+    context = decoded.weights.numpy() @ memory.annotations.values.numpy()
+    parts = [context.swapaxes(0, 1), hs.numpy()]
+    if peeky:
+        parts.append(np.repeat(memory.peek.numpy(), len(hs), axis=0))
+    weight, bias = model.decoder.output.parameters()
+    expected = np.concatenate(parts, axis=2) @ weight.detach().numpy().T + bias.detach().numpy()
+    np.testing.assert_allclose(decoded.logits.numpy(), expected, rtol=1e-9)
+
+
 def test_tied_weights_are_one():
     model = model_of(tie="target")
     assert model.decoder.output.weight is model.decoder.embedding.weight
@@ -513,6 +531,8 @@ def test_the_first_token_the_decoder_hears_is_the_beginning():
 REFUSED = {
     "input feeding without attention": ({"attention": "none", "input_feeding": True}, "input feed"),
     "coverage without attention": ({"attention": "none", "coverage": True}, "coverage"),
+    "readout without attention": ({"attention": "none", "direct_readout": True}, "an attention"),
+    "readout with a tie": ({"direct_readout": True, "tie": "target"}, "not go with tie"),
     "coverage of many heads": ({"attention": "multi-head", "coverage": True}, "multi-head"),
     "heads that do not divide": (
         {"attention": "multi-head", "heads": 3, "hidden_size": 8}, "3 heads do not divide .* 8"

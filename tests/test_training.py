@@ -935,6 +935,7 @@ EXTRAS = {
     "shallow encoder": {"layers": 2, "encoder_layers": 1, "bidirectional": False},
     "as it is": {"bidirectional": False, "recurrent_dropout": 0.3, "init": "lecun"},
     "input feeding": {"input_feeding": True, "annotation_dropout": 0.3},
+    "direct": {"direct_readout": True, "input_feeding": True, "peeky": True},
     "coverage": {"coverage": True},
     "peeky": {"peeky": True, "embedding_dropout": 0.1, "output_dropout": 0.2},
     "reversed": {"reverse_source": True},
