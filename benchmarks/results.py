@@ -205,7 +205,7 @@ def tatoeba(source: Path, folder: Path) -> None:
 def book(source: Path, folder: Path) -> None:
     """date.txt.gz of the book, as TSV files: "dates", and "dates-padded", whose questions are all
     29 characters long, as in the book, which pads them with spaces where there is _ here. Questions
-    of the test that were trained on are left out; the last of the training pairs are for validation.
+    of the test that were trained on are left out, the last training pairs are for validation.
     """
     lines = gzip.decompress((source / "book" / "date.txt.gz").read_bytes()).decode().splitlines()
     pairs = [tuple(part.strip() for part in line.split("_")) for line in lines]
