@@ -18,7 +18,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -487,11 +487,16 @@ def report(
     drawn = draw_run(run, translator, [splits["test"][n][0] for n in chosen[:3]])
     print(f"\ncurves and attention are drawn in {run}" if drawn else "")
     print(f"translate with it:  {command_line('translate.py', str(run), splits['test'][0][0])}")
-    needed = args.input_feeding or args.coverage
-    if args.attention != "none" and not needed and not args.resume:
-        given = without(sys.argv[1:], "--out")
-        again = command_line("train_seq2seq.py", *given, "--no-attention")
-        print(f"see what attention is for:  {again}")
+    options = translator.model.options
+    if options.attention == "none" or args.resume:
+        return
+    try:
+        replace(options, attention="none")
+    except OptionError:  # others need it
+        return
+    given = without(sys.argv[1:], "--out")
+    again = command_line("train_seq2seq.py", *given, "--no-attention")
+    print(f"see what attention is for:  {again}")
 
 
 def command_line(script: str, *arguments: str) -> str:

@@ -138,19 +138,12 @@ def test_validation_and_test_files_are_used_as_given(corpus, tmp_path):
     lines = (corpus / "pairs.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
     for name, part in (("v", lines[:7]), ("t", lines[7:18])):
         (tmp_path / name).write_text("".join(part), encoding="utf-8")
-    # fmt: skip
-    done = train(
-        "--train-file",
-        corpus / "pairs.tsv",
-        "--valid-file",
-        tmp_path / "v",
-        "--test-file",
-        tmp_path / "t",
-        "--out",
-        tmp_path / "run",
-    )
+    files = ["--train-file", corpus / "pairs.tsv", "--valid-file", tmp_path / "v"]
+    files += ["--test-file", tmp_path / "t"]
+    done = train(*files, "--direct-readout", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "200 train, 7 valid, 11 test" in done.stdout
+    assert "--no-attention" not in done.stdout  # a direct readout needs one
     results = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
     assert results["test"]["sentences"] == 11
 
