@@ -87,8 +87,9 @@ class Decoder(nn.Module):
         read = H
         if with_attention:
             read += H if o.attention == "dot" else annotation
-        self.size = R = E if o.tie != "none" else H
-        self.combine = nn.Linear(read, R) if with_attention or read != R else None
+        direct = o.direct_readout or not with_attention and (o.tie == "none" or read == E)
+        self.size = R = read if direct else E if o.tie != "none" else H
+        self.combine = None if direct else nn.Linear(read, R)
         between = o.dropout if o.layers > 1 else 0.0
         heard = E + (R if o.input_feeding else 0)
         self.rnn = CELLS[o.cell](heard, H, o.layers, dropout=between)

@@ -148,8 +148,13 @@ BENCHMARK = Benchmark(
         # the recipes of RESULTS.md, on random sentences of such lengths
         "dates, attention: H 256, batches of 128": [
             "random",
-            [128, 2, [64, 15], [8, 29], [10, 10]],
-            {"embedding_size": 16, "hidden_size": 256, "bidirectional": False},
+            [128, 2, [64, 15], [29, 29], [10, 10]],
+            {
+                "embedding_size": 16,
+                "hidden_size": 256,
+                "bidirectional": False,
+                "direct_readout": True,
+            },
         ],
         "SCAN: 2 x 200, batches of 8": [
             "random",
@@ -190,6 +195,17 @@ BENCHMARK = Benchmark(
             {
                 "embedding_size": 100,
                 "hidden_size": 100,
+                "attention": "additive",
+                "input_feeding": True,
+                "tie": "target",
+            },
+        ],
+        "Multi30k, best: LSTM 256, additive attention, tied": [
+            "random",
+            [64, 2, [4000, 4000], [8, 22], [8, 22]],
+            {
+                "embedding_size": 256,
+                "hidden_size": 256,
                 "attention": "additive",
                 "input_feeding": True,
                 "tie": "target",

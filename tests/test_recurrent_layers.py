@@ -274,6 +274,32 @@ def test_slopes_of_a_few_steps_at_a_time(make, options, monkeypatch):
             same(a, e, f"{steps} steps", 0)
 
 
+@of_kinds
+def test_products_in_blocks_of_rows_are_the_products(make, options, monkeypatch):
+    mg.manual_seed(0)
+    module = make(I, 128, bidirectional=True, dtype="float64", **options)
+    x, shapes = mg.tensor(values(T, B, I)), []
+
+    def results(threads):
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", threads)
+        module.zero_grad()
+        y, _ = module(x)
+        y.square().sum().backward()
+        return [y.detach().numpy(), *(p.grad.numpy().copy() for p in module.parameters())]
+
+    in_blocks = fused.recurrent.in_blocks
+    monkeypatch.setattr(fused.recurrent, "SMALL", 2**15)
+    monkeypatch.setattr(
+        fused.recurrent, "in_blocks", lambda *w: shapes.append(in_blocks(*w).shape) or in_blocks(*w)
+    )
+    whole = results("2")
+    assert {len(shape) for shape in shapes} == {2}
+    for got, expected in zip(results("1"), whole):
+        same(got, expected, "in blocks")
+    rows = {shape[1] for shape in shapes if len(shape) == 3}
+    assert rows == {64} or "proj_size" in options
+
+
 # modes, dtypes, copies
 
 

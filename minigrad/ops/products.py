@@ -42,7 +42,7 @@ class Matmul(Op):
         return da, weight_gradient(turned(a), g) if needs_b else None
 
 
-THIN, WIDE = 256, 1024
+THIN, WIDE, SMALL = 256, 1024, 10**6
 
 
 class Product:
@@ -110,7 +110,7 @@ def product_with_transposed(a, b):
     it does well.
     """
     rows = len(a)
-    if rows * b.size <= 10**6:  # it has kernels of their own for products so small
+    if rows * b.size <= SMALL:  # it has kernels of their own for products so small
         return (a.copy("F") if rows > 16 else a) @ b
     return a @ b if rows > 32 else (b.T @ a.T).T.copy()
 
