@@ -352,6 +352,24 @@ print([name for name in ("cupy", "torch", "safetensors", "matplotlib") if name i
     assert run(code).strip() == "[]"
 
 
+DOCTOR = "import runpy; runpy.run_module('minigrad.doctor', run_name='__main__')"
+WORKING = """
+__version__ = "14.1"
+class ndarray:
+    def __init__(self, *shape): pass
+    sum = get = lambda self: self
+zeros = ndarray
+class cuda:
+    is_available = staticmethod(lambda: True)
+    class Device:
+        def __init__(self, index): pass
+        use = __enter__ = __exit__ = lambda self, *_: None
+    class runtime:
+        getDeviceCount = staticmethod(lambda: 1)
+        driverGetVersion = runtimeGetVersion = staticmethod(lambda: 12040)
+        getDeviceProperties = staticmethod(
+            lambda n: {"name": b"A GPU", "major": 9, "minor": 0, "totalGlobalMem": 3 * 2**29})
+"""
 BROKEN = {
     "import fails": ("raise ImportError('libcudart.so.12 not found')", "libcudart.so.12"),
     "import fails strangely": ("raise OSError('bad library')", "bad library"),
@@ -403,3 +421,26 @@ except RuntimeError as error:
     first, second = run(code, path=[tmp_path]).splitlines()
     assert first == "cpu [1.0, 1.0]"
     assert second.startswith("device 'cuda' cannot be used: ") and reason in second
+
+
+def test_the_doctor_says_what_there_is(tmp_path):
+    said = dict(line.split(None, 1) for line in run(DOCTOR).splitlines())
+    assert said["minigrad"] == mg.__version__ and np.__version__ in said["NumPy"]
+    assert f"on {mg.get_num_threads()} thread" in said["NumPy"]
+    assert ("can be used" if has_gpu() else "cannot be used: ") in said["cuda"]
+    (tmp_path / "cupy.py").write_text(WORKING, encoding="utf-8")
+    said = run(DOCTOR, path=[tmp_path])
+    for line in (
+        "CuPy          14.1",
+        "CUDA driver   12.4",
+        "GPU 0         A GPU, compute capability 9.0, 1.5 GiB",
+        "cuda          can be used: cuda:0",
+    ):
+        assert line in said.splitlines()
+
+
+@pytest.mark.parametrize("source, reason", BROKEN.values(), ids=BROKEN)
+def test_the_doctor_of_a_broken_cupy(source, reason, tmp_path):
+    (tmp_path / "cupy.py").write_text(source, encoding="utf-8")
+    last = run(DOCTOR, path=[tmp_path]).splitlines()[-1]
+    assert last.startswith("cuda") and "cannot be used: " in last and reason in last
