@@ -1,12 +1,16 @@
 """A stand-in for a GPU backend that is stricter than CuPy: what passes on it is clean of NumPy."""
 
+import json
 import operator
 import types
+from pathlib import Path
 
 import numpy as np
 
 import minigrad as mg
 
+# what CuPy has, and which arguments it takes
+CUPY = json.loads(Path(__file__).with_name("golden").joinpath("cupy.json").read_text("utf-8"))
 _ATTRIBUTES = ("shape", "dtype", "ndim", "size", "strides", "flags", "nbytes", "itemsize")
 _METHODS = (
     "all any argmax argmin argsort astype copy cumsum max mean min prod ravel repeat reshape sum "
@@ -15,6 +19,14 @@ _METHODS = (
 _BINARY = "add sub mul truediv floordiv mod pow matmul and or xor".split()
 _COMPARISONS = "eq ne lt le gt ge".split()
 _FUNCTIONS_ON_THE_HOST = ("save", "savez", "load", "array2string", "array_repr", "array_str")
+
+
+def check_arguments(name, known, count, keywords):
+    """TypeError for more arguments in order, or other keywords, than CuPy's function knows."""
+    if "**" not in known and (unknown := set(keywords) - set(known)):
+        raise TypeError(f"cupy.{name} has no argument {', '.join(sorted(unknown))}")
+    if "*" not in known and count > len(known):
+        raise TypeError(f"cupy.{name} takes {len(known)} arguments, {count} were given")
 
 
 class StrictArray:
@@ -99,6 +111,7 @@ def _attribute(name):
 
 def _method(name):
     def method(self, *args, **kwargs):
+        check_arguments(f"ndarray.{name}", CUPY["array"][name], len(args) + 1, kwargs)
         return called(getattr(self._memory, name), args, kwargs)
 
     return method
@@ -187,12 +200,13 @@ def _most(dtype):
 class _Function:
     """A NumPy function or ufunc on strict arrays; of a ufunc's methods only `at` is there."""
 
-    def __init__(self, function):
-        self.function = function
+    def __init__(self, name, function):
+        self.name, self.function = name, function
         if isinstance(function, np.ufunc):
             self.at = lambda *args: called(function.at, args, {})
 
     def __call__(self, *args, **kwargs):
+        check_arguments(self.name, CUPY["functions"][self.name], len(args), kwargs)
         return called(self.function, args, kwargs)
 
 
@@ -201,18 +215,19 @@ class _Module:
 
     ndarray = StrictArray
 
-    def __init__(self, module=np):
-        self.module = module
+    def __init__(self, module=np, prefix=""):
+        self.module, self.prefix = module, prefix
 
     def __getattr__(self, name):
         found = getattr(self.module, name)
-        if name in _FUNCTIONS_ON_THE_HOST:
-            raise AttributeError(f"the strict backend has no {name}")
         if isinstance(found, types.ModuleType):
-            return _Module(found)  # linalg
-        if isinstance(found, type) or not callable(found):
-            return found  # dtypes, pi, newaxis
-        return _Function(found)
+            return _Module(found, f"{name}.")  # linalg
+        full = self.prefix + name
+        if full in CUPY["constants"]:
+            return found
+        if full not in CUPY["functions"] or name in _FUNCTIONS_ON_THE_HOST:
+            raise AttributeError(f"there is no cupy.{full}")
+        return found if isinstance(found, type) else _Function(full, found)  # types, functions
 
     def empty(self, shape, dtype=np.float64):
         return StrictArray(poisoned(np.empty(shape, dtype)))
