@@ -1,6 +1,6 @@
 """The library calls nothing that CuPy lacks, and with no argument that CuPy does not know.
 
-Read from the source, against what CuPy has, written down in golden/cupy.json. No GPU code runs here.
+Read from the source, against what CuPy has, written down in golden/cupy.json; no GPU code runs.
 """
 
 import ast
