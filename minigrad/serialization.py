@@ -1,8 +1,8 @@
 """Tensors in files: state dicts, checkpoints, whole objects. A file is replaced whole or not at
 all.
 
-`save` writes tensors in plain containers as one safetensors file, whose metadata holds the
-containers as JSON; a plain state dict is thereby a safetensors file like any other. Anything else
+`save` writes tensors in plain containers as one safetensors file, whose metadata holds a digest and
+the containers as JSON; a plain state dict is thereby a safetensors file like any other. Anything else
 is pickled, and nothing is unpickled unless `load` is told to.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -73,7 +74,7 @@ def save_file(
     host = _hosts(tensors)
     with replacing(path) as beside:
         try:
-            write(host, beside, metadata)
+            write(host, beside, _signed(host, metadata))
         except SafetensorError as error:  # how the library reports a full disk
             raise OSError(f"cannot write {path}: {error}") from error
 
@@ -82,10 +83,40 @@ def load_file(path: str | os.PathLike) -> dict[str, Tensor]:
     """The Tensors of a safetensors file, on the CPU. Raises ValueError, with the path, for a
     damaged file.
     """
-    from safetensors.numpy import load_file as read
+    data = Path(path).read_bytes()
+    arrays, _ = _arrays(data, _header(data) or {}, str(path))
+    return {name: wrap(array) for name, array in arrays.items()}
 
-    with _reading(path):
-        return {name: wrap(array) for name, array in read(path).items()}
+
+_DIGEST = "sha256"  # the entry of the metadata that says what the file held when it was written
+
+
+def _signed(host: Mapping[str, np.ndarray], metadata: dict[str, str] | None) -> dict[str, str]:
+    """The metadata with a digest of it and of the arrays."""
+    metadata = dict(metadata or {})
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(host):
+        x = host[name]
+        digest.update(json.dumps([name, x.dtype.name, x.shape]).encode())
+        digest.update(x.reshape(-1).view(np.uint8))
+    return metadata | {_DIGEST: digest.hexdigest()}
+
+
+def _arrays(
+    data: bytes, header: dict[str, Any], name: str
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays of a safetensors file and its metadata. A file with a digest, as ours have, is what
+    was written, or ValueError is raised.
+    """
+    from safetensors.numpy import load as from_bytes
+
+    with _reading(name):
+        arrays = from_bytes(data)
+    metadata = dict(header.get("__metadata__") or {})
+    digest = metadata.pop(_DIGEST, None)
+    if digest is not None and _signed(arrays, metadata)[_DIGEST] != digest:
+        raise ValueError(f"{name} is damaged: its digest is not that of its content")
+    return arrays, metadata
 
 
 @contextlib.contextmanager
@@ -147,8 +178,9 @@ def save(
     else:
         from safetensors.numpy import save as to_bytes
 
+        host = _hosts(packed.arrays)
         with _writing(f) as stream:
-            stream.write(to_bytes(_hosts(packed.arrays), metadata))
+            stream.write(to_bytes(host, _signed(host, metadata)))
 
 
 def load(
@@ -179,7 +211,9 @@ def load(
             "safetensors.torch.save_file(state_dict, path); such a file can be loaded here"
         )
     if data[:1] != b"\x80":
-        hint = "" if data else ": it is empty here; after writing to a buffer, call its seek(0)"
+        hint = "" if data else ": it is empty"
+        if not data and not _is_path(f):
+            hint += " here; after writing to a buffer, call its seek(0)"
         raise ValueError(f"{name} is damaged or no file of save(){hint}")
     if weights_only is None or weights_only:
         raise pickle.UnpicklingError(
@@ -378,13 +412,11 @@ def _header(data: bytes) -> dict[str, Any] | None:
 
 
 def _unpacked(data: bytes, header: dict[str, Any], name: str, map_location: Any) -> Any:
-    with _reading(name):
-        from safetensors.numpy import load as from_bytes
-
-        arrays = from_bytes(data)
-    note = header.pop("__metadata__", {}).get(_METADATA)
+    arrays, metadata = _arrays(data, header, name)
+    note = metadata.get(_METADATA)
     if note is None:
-        return {key: placed(arrays[key], "cpu", map_location) for key in header}
+        keys = [key for key in header if key != "__metadata__"]
+        return {key: placed(arrays[key], "cpu", map_location) for key in keys}
     try:
         return Unpacked(arrays, map_location).value(json.loads(note))
     except (KeyError, json.JSONDecodeError) as error:

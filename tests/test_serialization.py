@@ -1,5 +1,6 @@
 """State dicts as files: round trips, replacement as a whole, and files that are not one."""
 
+import hashlib
 import argparse
 import io
 import json
@@ -128,8 +129,33 @@ def test_the_file_is_the_published_format(tmp_path):
     save_file({"x": x}, tmp_path / "x", metadata={"épreuve": "a b"})
     header, data = parse(tmp_path / "x")
     assert header["x"] == {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
-    assert header["__metadata__"] == {"épreuve": "a b"}
+    digest = hashlib.sha256(
+        json.dumps({"épreuve": "a b"}).encode() + b'["x", "float32", [2, 3]]' + x.tobytes()
+    ).hexdigest()
+    assert header["__metadata__"] == {"épreuve": "a b", "sha256": digest}
     assert data == x.tobytes()
+
+
+@pytest.mark.parametrize("read", [load, load_file])
+def test_a_bit_that_was_flipped_anywhere_is_noticed(read, tmp_path):
+    state = {"w": mg.arange(6.0), "of": {"n": mg.ones(2, dtype="int64")}, "lr": 0.5}
+    save(state, tmp_path / "x")
+    whole = (tmp_path / "x").read_bytes()
+    read(tmp_path / "x")
+    word = whole.index(b'"sha256"')  # without this word it is a file of others, and has no digest
+    for at in {*range(8, len(whole))} - {*range(word, word + 8)}:
+        for bit in (1, 16):
+            flipped = whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
+            (tmp_path / "x").write_bytes(flipped)
+            with pytest.raises(ValueError):
+                print(at, bit, read(tmp_path / "x"))
+
+
+def test_a_file_of_others_has_no_digest_and_needs_none(tmp_path):
+    from safetensors.numpy import save_file as write
+
+    write({"x": np.arange(3.0)}, tmp_path / "x", {"of": "others"})
+    np.testing.assert_array_equal(load_file(tmp_path / "x")["x"].numpy(), [0, 1, 2])
 
 
 # replaced as a whole
@@ -452,7 +478,8 @@ def test_a_saved_state_dict_is_a_safetensors_file_like_any_other(tmp_path):
     for name, x in model.state_dict().items():
         same(loaded[name], x.numpy())
     header, _ = parse(tmp_path / "x")
-    assert set(header) == {*loaded, "__metadata__"} and list(header["__metadata__"]) == ["minigrad"]
+    assert set(header) == {*loaded, "__metadata__"}
+    assert set(header["__metadata__"]) == {"minigrad", "sha256"}
 
 
 def test_the_names_of_tensors_are_their_paths(tmp_path):
