@@ -8,6 +8,13 @@ python train_seq2seq.py --resume runs/NAME       go on with a run that was stopp
 
 from __future__ import annotations
 
+import signal
+
+ANSWER = signal.getsignal(signal.SIGINT)
+if __name__ == "__main__" and ANSWER is signal.default_int_handler:
+    # an import that Ctrl-C interrupts ends in a traceback: until main() it ends the program
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import ast
 import hashlib
@@ -15,7 +22,6 @@ import json
 import math
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
@@ -23,11 +29,6 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
-
-ANSWER = signal.getsignal(signal.SIGINT)
-if __name__ == "__main__" and ANSWER is signal.default_int_handler:
-    # an import that Ctrl-C interrupts ends in a traceback: until main() it ends the program
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from tqdm import tqdm
 
@@ -37,7 +38,6 @@ from datasets import (
     SPECIALS,
     CorpusError,
     Tokenizer,
-    bucketed_batches,
     build_tokenizer,
 )
 from datasets.builtin import CORPORA, corpus
@@ -170,9 +170,9 @@ def arguments() -> argparse.ArgumentParser:
     add(model, "--cell", str, "lstm", "of encoder and decoder", choices=CELLS)
     add(model, "--embedding-size", whole, 64, "size of the word vectors")
     add(model, "--hidden-size", whole, 128, "size of the states, in each direction")
-    add(model, "--layers", whole, 1, "recurrent layers in encoder and decoder")
+    add(model, "--layers", number(int, 1, 100), 1, "recurrent layers in encoder and decoder")
     add(model, "--encoder-hidden-size", whole, None, "where the encoder's differs")
-    add(model, "--encoder-layers", whole, None, "where the encoder's differ")
+    add(model, "--encoder-layers", number(int, 1, 100), None, "where the encoder's differ")
     flag(model, "--unidirectional", "the encoder reads from the beginning only")
     flag(model, "--reverse-source", "the encoder reads the source backwards")
     flag(model, "--hidden-only", "the decoder takes the encoder's hidden state, not its cell")
@@ -196,7 +196,7 @@ def arguments() -> argparse.ArgumentParser:
     add(model, "--forget-bias", number(float, -100, 100), 1.0, "of the LSTM's forget gates")
     add(model, "--init", str, "default", "how the weights begin", choices=INITS)
     std = "standard deviation of the first embeddings (default: 1; tied ones 1 / √size)"
-    add(model, "--embedding-std", positive, None, std)
+    add(model, "--embedding-std", number(float, 1e-6, 100), None, std)
 
     training = parser.add_argument_group("training")
     epochs = "passes over the training pairs, at most (default: 6 built-in, 20 on your own)"
@@ -270,7 +270,7 @@ def resumed(parser: argparse.ArgumentParser, args: argparse.Namespace) -> argpar
     parser.set_defaults(**dict.fromkeys(vars(args)))
     said = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     refuse(parser, [name for name in said if name not in WITH_RESUME + MOVED])
-    if not run.is_dir():
+    if not os.path.isdir(run):
         parser.error(f"--resume {run}: there is no such run directory")
     try:
         config = read_json(run / "config.json")
@@ -322,10 +322,14 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
             )
     if own and args.corpus:
         parser.error("--corpus or files of your own, not both")
-    if args.out and Path(args.out).exists():
+    if args.out and os.path.exists(args.out):
         parser.error(
             f"--out {args.out} exists already; a run is never overwritten: name a new directory"
         )
+    for needed, names, why in inert(args):
+        given = [name for name in names if getattr(args, name) != parser.get_default(name)]
+        if given and not needed:
+            parser.error(f"--{given[0].replace('_', '-')} {why}")
     if args.no_attention:
         args.attention = "none"
     if args.clip_value and args.clip_norm:
@@ -360,6 +364,18 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     except OptionError as error:
         parser.error(str(error))
     return args
+
+
+def inert(args: argparse.Namespace) -> list[tuple[bool, tuple[str, ...], str]]:
+    """What must be so for options to have an effect, these options, and a word about it."""
+    return [
+        (not args.no_attention, ("attention",), "and --no-attention contradict each other"),
+        (args.attention == "multi-head", ("heads",), "is for --attention multi-head"),
+        (args.cell == "lstm", ("forget_bias",), f"is of the LSTM, not of --cell {args.cell}"),
+        (args.coverage, ("coverage_loss",), "is for --coverage"),
+        (args.sampling != "none", ("sampling_rate", "sampling_by"), "is for --sampling"),
+        (args.average != "none", ("average_count",), "is for --average last or best"),
+    ]
 
 
 def check_device(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -410,6 +426,13 @@ def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
 def digest(splits: dict[str, Pairs]) -> str:
     """That of the data: a run goes on only with what it began with."""
     return hashlib.sha256(json.dumps(splits, sort_keys=True).encode()).hexdigest()
+
+
+def identity(config: dict[str, Any]) -> str:
+    """A digest of what a run began with: all but what may be changed when it goes on."""
+    changes = (*WITH_RESUME, *MOVED, "out", "check_resume")
+    kept = {name: value for name, value in config.items() if name not in changes}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def short_enough(
@@ -494,7 +517,7 @@ def report(
         replace(options, attention="none")
     except OptionError:  # others need it
         return
-    given = without(sys.argv[1:], "--out")
+    given = without(sys.argv[1:], "--out", "--attention", "--heads")
     again = command_line("train_seq2seq.py", *given, "--no-attention")
     print(f"see what attention is for:  {again}")
 
@@ -529,12 +552,19 @@ def begin(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
         ) from error
     translator.model.to(device=args.device)
     run = Path(args.out) if args.out else fresh_run()
-    trainer = Trainer(translator, splits["train"], splits["valid"], training_options(args), run)
+    config = vars(args) | {"resume": None, "data_sha256": data}
+    trainer = Trainer(
+        translator,
+        splits["train"],
+        splits["valid"],
+        training_options(args),
+        run,
+        identity(config),
+    )
     if args.bptt_report:
         return trainer, splits, run
     try:
         run.mkdir(parents=True)
-        config = vars(args) | {"resume": None, "data_sha256": data}
         write_text(run / "config.json", json.dumps(config, indent=1) + "\n")
         translator.save_description(run)
         trainer.save()  # whatever happens from here on, --resume goes on
@@ -542,10 +572,13 @@ def begin(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
         raise TrainingError(f"cannot write the run directory {run}: {error}") from error
     parameters = sum(p.numel() for p in translator.model.parameters())
     longer = read - len(splits["train"])
+    cut = sum(translator.too_long(a) for name in splits if name != "train" for a, _ in splits[name])
     print(
         f"run {run}: {', '.join(f'{len(pairs)} {name}' for name, pairs in splits.items())} pairs"
         + (f" ({longer} longer than {args.max_length} tokens left out)" if longer else "")
     )
+    if cut:
+        print(f"{cut} sources of the other parts are longer, too: the rest of them is not read")
     print(
         f"{len(translator.source)} source types, {len(translator.target)} target types, "
         f"{parameters:,} parameters"
@@ -565,12 +598,14 @@ def resume(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
         both = translator.source, translator.target
         splits["train"], _ = short_enough(splits["train"], *both, args.max_length)
         translator.model.to(device=args.device)
-        trainer = Trainer(translator, splits["train"], splits["valid"], options, run)
+        trainer = Trainer(
+            translator, splits["train"], splits["valid"], options, run, identity(vars(args))
+        )
     except (CorpusError, RunError):
         raise
     except OptionError as error:
         raise RunError(f"{run / 'config.json'}: {error}") from error
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
         raise RunError(f"{run / 'config.json'} is damaged: {error!r}") from error
     saved = run / "last.safetensors"
     try:
@@ -594,16 +629,16 @@ def main() -> None:
     signal.signal(signal.SIGINT, ANSWER)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a run
-    run = None
+    run, kept = None, ""
     try:
         if args.check_resume:
             given = [one for one in sys.argv[1:] if one != "--check-resume"]
             print(check_resume(Path(__file__), without(given, "--out", "--max-steps")))
             return
         trainer, splits, run = resume(args) if args.resume else begin(args)
+        kept = f"; what was saved is kept: --resume {run} goes on from there"
         if args.bptt_report:
-            batches = bucketed_batches(trainer.examples, args.batch_size, trainer.order)[:4]
-            print(bptt_report(trainer.model, list(batches), trainer.objective))
+            print(bptt_report(trainer.model, list(trainer.batches[:4]), trainer.objective))
             return
         again = command_line("train_seq2seq.py", "--resume", str(run))
         try:
@@ -617,13 +652,15 @@ def main() -> None:
             print(f"saved at step {trainer.step}; go on with:  {again}")
         sys.stdout.flush()
     except KeyboardInterrupt:
-        kept = f"; what was saved is kept: --resume {run} goes on from there" if run else ""
         print(f"interrupted{kept}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # as of `train_seq2seq.py | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit("error: nobody reads what is printed; what was saved is kept: --resume goes on")
-    except (CorpusError, OptionError, TrainingError, RunError, OSError, MemoryError) as error:
+        sys.exit(f"error: nobody reads what is printed{kept}")
+    except OSError as error:  # the run directory's have been told
+        where = f" to {error.filename}" if error.filename else ", or to standard output"
+        sys.exit(f"error: cannot write{where}: {error.strerror or error}{kept}")
+    except (CorpusError, OptionError, TrainingError, RunError, MemoryError) as error:
         sys.exit(f"error: {error or type(error).__name__}")
     except (RuntimeError, FloatingPointError) as error:  # of --check-resume; of a model of NaN
         sys.exit(f"error: {error}")

@@ -14,11 +14,17 @@ Scores and log-probabilities are natural logarithms, </s> included.
 
 from __future__ import annotations
 
+import signal
+
+ANSWER = signal.getsignal(signal.SIGINT)
+if __name__ == "__main__" and ANSWER is signal.default_int_handler:
+    # an import that Ctrl-C interrupts ends in a traceback: until all is there it ends the program
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import math
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from itertools import count, islice
@@ -28,6 +34,8 @@ from typing import Any, NoReturn, TextIO
 HOW_TO_TRAIN = "train one first:  python train_seq2seq.py  (a few minutes), or  make train"
 CHUNK = 1000  # sentences read before the first is written: memory stays bounded, batches stay full
 PATIENCE = 2  # seconds until there is a progress bar
+
+MOST_PENALTY = 100  # beyond, powers of lengths leave the range of floats
 
 # name, type, default, the least, meaning
 SEARCH: list[tuple[str, type, Any, int, str]] = [
@@ -97,6 +105,8 @@ def check(parser: Parser, args: argparse.Namespace) -> None:
         given = value(name)
         if given is not None and not least <= given < math.inf:
             parser.error(f"{name} {given}: expected a number of at least {least}")
+        if name.endswith("penalty") and given > MOST_PENALTY:
+            parser.error(f"{name} {given}: expected at most {MOST_PENALTY}")
     if args.n_best > args.beam:
         parser.error(f"--n-best {args.n_best}: expected at most --beam, which is {args.beam}")
     if args.max_length is not None and args.max_length < args.min_length:
@@ -118,7 +128,7 @@ def runs() -> list[Path]:
 
 
 def fail(error: object) -> NoReturn:
-    sys.exit("error: " + "; ".join(str(error).split("\n")))
+    sys.exit(f"error: {error}")
 
 
 def lines_of(stream: TextIO | None) -> Iterator[str]:
@@ -171,6 +181,15 @@ def pair_of(line: str, number: int) -> tuple[str, str]:
     return source, target.partition("\t")[0]
 
 
+def with_tabs(lines: Iterator[str]) -> Iterator[str]:
+    """What is typed to be scored: a line without a tab is asked for again."""
+    for line in lines:
+        if "\t" in line:
+            yield line
+        else:
+            print("no tab in it: source TAB translation is needed", file=sys.stderr)
+
+
 def record(number: int, sentence: str, one: Any) -> dict[str, Any]:
     """A translation as a JSON line shows it."""
     return {
@@ -181,7 +200,7 @@ def record(number: int, sentence: str, one: Any) -> dict[str, Any]:
         "log_probability": one.log_probability,
         "source_tokens": one.source,
         "tokens": one.target,
-        "attention": None if one.weights is None else one.weights.round(4).tolist(),
+        "attention": None if one.weights is None else one.weights.astype(float).round(4).tolist(),
     }
 
 
@@ -199,20 +218,16 @@ def main() -> None:
         parser.exit(2, f"error: a run directory is missing; {HOW_TO_TRAIN}{known}\n")
     check(parser, args)
 
-    # an import that Ctrl-C interrupts may end in a page of advice: until then it kills at once
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     import minigrad as mg
     from datasets.files import CorpusError, read_tsv
     from models.translator import RunError, Translator
 
-    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, ANSWER)
     try:
         dictionary = dict(read_tsv(args.dictionary)) if args.dictionary else None
         mg.backend_for(args.device)
         translator = Translator.load(args.run, *args.ensemble, device=args.device)
-    except (CorpusError, RunError, RuntimeError, MemoryError) as error:
+    except (CorpusError, RunError, OSError, RuntimeError, MemoryError) as error:
         fail(error)
     needs = {
         "--replace-unknown": args.replace_unknown,
@@ -255,7 +270,7 @@ def work(args: argparse.Namespace, translator: Any, dictionary: dict[str, str] |
         sentences = map(one_line, args.sentence)
     elif by_hand:
         what = "source TAB translation to score" if args.score else "a sentence to translate"
-        sentences = prompted(what)
+        sentences = with_tabs(prompted(what)) if args.score else prompted(what)
     else:
         sentences = lines_of(sys.stdin)
     options = {

@@ -152,7 +152,7 @@ class _Problems:
         lines = "line" if self.count == 1 else "lines"
         shown = "" if self.count <= BAD_LINES_SHOWN else f"; the first {BAD_LINES_SHOWN}"
         raise CorpusError(
-            f"{self.count} bad {lines} ({expected}){shown}:\n" + "\n".join(self.described)
+            f"{self.count} bad {lines} ({expected}){shown}: {'; '.join(self.described)}"
         )
 
 
@@ -160,7 +160,7 @@ def _lines(path: StrPath) -> list[bytes]:
     """The lines of a file, packed or not, without their ends and without a byte order mark."""
     name = os.fspath(path)
     file = Path(path)
-    if file.is_dir():
+    if os.path.isdir(path):
         raise CorpusError(f"{name} is a directory: give the path of a file")
     try:
         data = file.read_bytes()
@@ -179,7 +179,7 @@ def _lines(path: StrPath) -> list[bytes]:
             ) from error
     data = data.removeprefix(codecs.BOM_UTF8)
     if not data.strip():
-        raise CorpusError(f"{name} is empty: expected at least one sentence")
+        raise CorpusError(f"{name} is empty: expected at least one line")
     lines = data.split(b"\n")  # UTF-8 has no such byte within a character
     if not lines[-1]:
         lines.pop()  # the end of the last line starts no other

@@ -2,8 +2,8 @@
 all.
 
 `save` writes tensors in plain containers as one safetensors file, whose metadata holds a digest and
-the containers as JSON; a plain state dict is thereby a safetensors file like any other. Anything else
-is pickled, and nothing is unpickled unless `load` is told to.
+the containers as JSON; a plain state dict is thereby a safetensors file like any other. Anything
+else is pickled, and nothing is unpickled unless `load` is told to.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def _signed(host: Mapping[str, np.ndarray], metadata: dict[str, str] | None) -> 
 def _arrays(
     data: bytes, header: dict[str, Any], name: str
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays of a safetensors file and its metadata. A file with a digest, as ours have, is what
-    was written, or ValueError is raised.
+    """The arrays of a safetensors file and its metadata. A file with a digest, as ours have, is
+    what was written, or ValueError is raised.
     """
     from safetensors.numpy import load as from_bytes
 

@@ -136,7 +136,8 @@ def killed_at(command: Sequence[str], given: Sequence[str], run: Path, log: Path
             process.kill()
             process.wait()
     if not state.exists():
-        raise RuntimeError(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+        said = log.read_text(encoding="utf-8", errors="replace").strip()
+        raise RuntimeError(said[-2000:].removeprefix("error: "))
     if process.returncode != -signal.SIGKILL:
         raise RuntimeError(
             "the run ended before it could be killed: give it more steps, by --epochs or by "

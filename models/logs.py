@@ -40,7 +40,7 @@ def trim(path: Path, key: str, last: int) -> None:
     text = path.read_text(encoding="utf-8", errors="replace")
     kept = []
     for line in text.splitlines(keepends=True):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
             if line.endswith("\n") and json.loads(line)[key] <= last:
                 kept.append(line)
     if "".join(kept) != text:

@@ -6,7 +6,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -62,11 +62,36 @@ SCHEDULES: dict[str, tuple[Callable | None, str, bool]] = {
 CRITERIA = {"loss": ("loss", -1), "bleu": ("bleu", 1), "exact": ("exact_match", 1)}
 SAMPLING = "none", "constant", "linear", "inverse-sigmoid"
 SAMPLING_BY = "token", "sentence"
+AVERAGES = "none", "last", "best"
+ON_NONFINITE = "raise", "skip"
+WORDS = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "on_nonfinite": ON_NONFINITE,
+    "stop_on": CRITERIA,
+    "average": AVERAGES,
+    "sampling": SAMPLING,
+    "sampling_by": SAMPLING_BY,
+}
+# the least and the most of numbers; without an entry a whole number begins at 1, another at 0
+RANGES = {
+    "warmup": (0, math.inf),
+    "save_every": (0, math.inf),
+    "seed": (0, math.inf),
+    "lr": (1e-12, math.inf),
+    "clip_norm": (1e-12, math.inf),
+    "clip_value": (1e-12, math.inf),
+    "ema": (0, 0.999999),
+    "label_smoothing": (0, 0.99),
+    "sampling_rate": (0, 1),
+}
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a model is trained; see train_seq2seq.py --help for what each means."""
+    """How a model is trained; see train_seq2seq.py --help for what each means. Raises OptionError
+    for values of another kind and out of range.
+    """
 
     epochs: int = 6
     max_steps: int | None = None
@@ -98,6 +123,25 @@ class TrainingOptions:
     sampling_by: str = "token"
     save_every: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value, (kind, *nothing) = getattr(self, one.name), one.type.split(" | ")
+            if nothing and value is None:
+                continue
+            if kind == "str" and value not in WORDS[one.name]:
+                known = ", ".join(WORDS[one.name])
+                raise OptionError(f"{one.name} is {value!r}: expected one of {known}")
+            if kind == "dict" and not isinstance(value, dict):
+                raise OptionError(f"{one.name} is {value!r}: expected names with their values")
+            if kind in ("int", "float"):
+                low, high = RANGES.get(one.name, (int(kind == "int"), math.inf))
+                kinds = int if kind == "int" else (int, float)
+                number = isinstance(value, kinds) and not isinstance(value, bool)
+                if not number or not low <= value <= high or not value < math.inf:
+                    what = "whole number" if kind == "int" else "number"
+                    bounds = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
+                    raise OptionError(f"{one.name} is {value!r}: expected a {what} {bounds}")
 
     def own_share(self, step: int, steps: int) -> float:
         """Scheduled sampling (Bengio et al. 2015): the share of tokens that the decoder hears from

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ from .logs import append, finite, fixed, trim, warn
 from .objective import Objective, token_losses
 from .optimisation import (
     CRITERIA,
+    REFUSALS,
     SCHEDULES,
     TrainingOptions,
     new_optimizer,
@@ -65,12 +67,15 @@ class Trainer:
         valid: Pairs,
         options: TrainingOptions,
         run: Path,
+        identity: str = "",
     ):
+        """`identity` says by what the run began: a run that goes on must have the same."""
         if not train or not valid:
             raise TrainingError(
                 f"{len(train)} training and {len(valid)} validation pairs: expected some of both"
             )
         self.translator, self.model, self.run = translator, translator.model, run
+        self.identity = identity
         self.options = o = options
         self.examples = [translator.example(*pair) for pair in train]
         self.valid = valid
@@ -116,6 +121,7 @@ class Trainer:
             "average": None if self.average is None else dict(self.average.state_dict()),
             "generator": mg.get_rng_state(),
             "order": json.dumps(self.drawn),  # integers of 128 bits
+            "identity": self.identity,
             **{name: getattr(self, name) for name in self.PROGRESS},
         }
 
@@ -127,6 +133,8 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Raises RunError where the state is not of such a run."""
         try:
+            if state["identity"] != self.identity:
+                raise ValueError("it did not begin with the options in config.json")
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             if self.schedule is not None:
@@ -139,8 +147,8 @@ class Trainer:
             self.drawn = self.order.bit_generator.state
             self.batches = self.draw()
             mg.set_rng_state(state["generator"])
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            why = " ".join(str(error).split())
+        except (*REFUSALS, KeyError) as error:  # an optimizer's, and of a state without a part
+            why = " ".join(str(error).split())[:200]
             raise RunError(f"{self.run / 'last.safetensors'} is of another run: {why}") from error
 
     def save(self) -> None:
@@ -159,9 +167,9 @@ class Trainer:
                 trim(self.run / f"{name}.jsonl", LOGGED[name], last)
             # what a kill has left half-written: ours begin with a point and the name of the file,
             # those of safetensors with .tmp
-            for beside in [*self.run.glob(".*.json*.*"), *self.run.glob(".*.safetensors.*"),
-                           *self.run.glob(".tmp*")]:  # fmt: skip
-                beside.unlink()
+            for left in (".*.json*.*", ".*.safetensors.*", ".*.png.*", ".*.svg.*", ".tmp*"):
+                for beside in self.run.glob(left):
+                    beside.unlink()
             with self.interruptible():
                 if not (self.run / "last.safetensors").exists():
                     self.save()  # a run that is killed in its first steps goes on, too
@@ -494,7 +502,8 @@ class Trainer:
             if self.wanted_to_stop:
                 raise KeyboardInterrupt
             self.wanted_to_stop = True
-            tqdm.write("\nstopping after this step; again to stop at once", file=sys.stderr)
+            # not by the bar: a second signal would meet its lock
+            os.write(2, b"\nstopping after this step; again to stop at once\n")
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

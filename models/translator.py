@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from .seq2seq import Seq2Seq
 Progress = Callable[[int], Any]
 
 FREE = 10  # tokens that any translation may have, beyond its share of the source's
-FORMAT = 3  # of the run directory; another one is refused with a sentence
+FORMAT = 4  # of the run directory; another one is refused with a sentence
 
 
 class RunError(ValueError):
@@ -192,6 +193,7 @@ class Translator:
         joint = self.source is self.target
         about = {"format": FORMAT, "joint": joint}
         about |= {"max_source": self.max_source, "ratio": self.ratio}
+        about["tokenizers"] = digests([one.to_bytes() for _, one in self.tokenizers(joint)])
         write_text(
             run / "model.json",
             json.dumps(about | {"options": asdict(self.model.options)}, indent=1) + "\n",
@@ -217,7 +219,9 @@ class Translator:
                 f"{path} is missing: the run was stopped before its first checkpoint"
             ) from None
         except (ValueError, RuntimeError, OSError) as error:
-            raise RunError(f"cannot load {path}: {' '.join(str(error).split())}") from error
+            why = " ".join(str(error).split())
+            why = why if len(why) < 400 else f"{why[:300]} ..."  # of a model of many layers
+            raise RunError(f"cannot load {path}: {why}") from error
 
     @classmethod
     def described(cls, run: str | Path) -> Translator:
@@ -249,9 +253,11 @@ class Translator:
                     raise ValueError(f"{name} is {value!r}")
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise RunError(f"{path} is damaged: {error!r}") from error
-        names = ["joint_tokenizer"] * 2 if joint else ["source_tokenizer", "target_tokenizer"]
-        source = read_tokenizer(run / f"{names[0]}.json")
-        target = source if joint else read_tokenizer(run / f"{names[1]}.json")
+        names = ["joint_tokenizer"] if joint else ["source_tokenizer", "target_tokenizer"]
+        read = [read_tokenizer(run / f"{name}.json") for name in names]
+        if digests([one.to_bytes() for one in read]) != about.get("tokenizers"):
+            raise RunError(f"{run}: {' or '.join(names)}.json is of another run than model.json")
+        source, target = read[0], read[-1]
         try:
             return cls.new(source, target, options, **sizes)
         except (TypeError, ValueError, MemoryError) as error:
@@ -277,6 +283,10 @@ class Translator:
             translator.max_source = min(translator.max_source, one.max_source)
             translator.ratio = max(translator.ratio, one.ratio)
         return translator
+
+
+def digests(contents: Iterable[bytes]) -> list[str]:
+    return [hashlib.sha256(one).hexdigest() for one in contents]
 
 
 def read_json(path: Path) -> dict[str, Any]:

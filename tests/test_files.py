@@ -53,13 +53,13 @@ def test_read_parallel(write):
 @pytest.mark.parametrize(
     "data, message",
     [
-        ("A\tB\nno tab here\n", r"1 bad line .*\n.*bad\.tsv, line 2: no tab"),
+        ("A\tB\nno tab here\n", r"1 bad line .*bad\.tsv, line 2: no tab"),
         ("A\tB\n\nC\tD\n", "line 2: no tab"),
         ("A\tB\n \tD\n", "line 2: the source is empty"),
         ("A\tB\nC\t \tD\n", "line 2: the target is empty"),
         (b"A\tB\nC\t\xe9t\xe9\n", r"line 2: not UTF-8, byte 0xe9 at offset 2 of the line"),
         (b"\xef\xbb\xbfA\tB\xff\n", "line 1: not UTF-8, byte 0xff at offset 3"),
-        ("bad\n" * 12, r"12 bad lines .*first 5:\n(.*line \d: no tab[^\n]*\n?){5}$"),
+        ("bad\n" * 12, r"12 bad lines .*first 5: ([^;\n]*line \d: no tab[^;\n]*(; |$)){5}$"),
         ("", "bad.tsv is empty"),
         ("\ufeff\n", "bad.tsv is empty"),
     ],

@@ -919,6 +919,27 @@ def test_a_state_of_another_run_is_refused(tmp_path):
             trainer_of(tmp_path / "b").restore(damaged)
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("epochs", True), ("accumulate", 0), ("bptt", 1.5), ("clip_norm", -1), ("clip_norm", 0.0),
+        ("label_smoothing", "x"), ("label_smoothing", 1.0), ("sampling_rate", None), ("lr", 0),
+        ("lr", math.inf), ("ema", math.nan), ("patience", None), ("save_every", "x"), ("l1", -1.0),
+        ("optimizer", "adan"), ("schedule", None), ("schedule_options", None), ("seed", -1),
+    ],
+)  # fmt: skip
+def test_training_options_out_of_range_are_refused(name, value):
+    with pytest.raises(OptionError, match=f"{name} is {value!r}: expected"):
+        TrainingOptions(**{name: value})
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path):
+    for name in (".curves.png.x1", ".attention-1.svg.x2", ".model.json.x3", ".tmpx4"):
+        (tmp_path / name).write_text("half")
+    trainer_of(tmp_path).fit()
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_no_pairs_are_refused(tmp_path):
     with pytest.raises(TrainingError, match="0 training"):
         trainer_of(tmp_path, train=[])

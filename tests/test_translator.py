@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -301,6 +302,15 @@ def remove(name):
     return lambda run: (run / name).unlink()
 
 
+def flip(name):
+    def harm(run):
+        data = bytearray((run / name).read_bytes())
+        data[-99] ^= 4
+        (run / name).write_bytes(data)
+
+    return harm
+
+
 def other_weights(run):
     sides = tokenizers(pairs=PAIRS[:20])
     translator_of(*sides).save_weights(run / "model.safetensors")
@@ -332,6 +342,11 @@ HARMS = {
     "a changed tokenizer": (
         edit("source_tokenizer.json", lambda a: a["types"].append("x")), "source_tokenizer.json",
     ),
+    "a tokenizer twice": (
+        lambda run: shutil.copy(run / "target_tokenizer.json", run / "source_tokenizer.json"),
+        "another run",
+    ),
+    "a flipped bit": (flip("model.safetensors"), "digest"),
     "no weights": (remove("model.safetensors"), "before its first checkpoint"),
     "empty weights": (write("model.safetensors", b""), "model.safetensors"),
     "half the weights": (cut("model.safetensors", -100), "model.safetensors"),
