@@ -45,15 +45,18 @@ from datasets.files import read_parallel, read_tsv, split_by_source
 from minigrad.serialization import write_text
 from models.checks import bptt_report, check_resume
 from models.evaluation import evaluate
+from models.logs import fixed
 from models.optimisation import (
+    AVERAGES,
     CRITERIA,
+    ON_NONFINITE,
     OPTIMIZERS,
+    RANGES,
     SAMPLING,
     SAMPLING_BY,
     SCHEDULES,
     TrainingOptions,
 )
-from models.logs import fixed
 from models.options import ATTENTIONS, CELLS, INITS, TIES, ModelOptions, OptionError
 from models.plots import draw_run
 from models.training import Stopped, Trainer, TrainingError
@@ -221,7 +224,7 @@ def arguments() -> argparse.ArgumentParser:
     add(training, "--coverage-loss", amount, 1.0, "weight of attending again, with --coverage")
     add(training, "--sampling", str, "none", "scheduled sampling: how the share of its own tokens "
         "that the decoder hears grows", choices=SAMPLING)  # fmt: skip
-    add(training, "--sampling-rate", number(float, 0, 1), 0.25, "that share, at the end")
+    add(training, "--sampling-rate", number(float, *RANGES["sampling_rate"]), 0.25, "that share, at the end")
     add(training, "--sampling-by", str, "token", "what it is a share of: tokens, or sentences all "
         "of whose tokens are its own", choices=SAMPLING_BY)  # fmt: skip
     bptt = "truncate backpropagation to windows of K target steps (default: no truncation)"
@@ -231,13 +234,13 @@ def arguments() -> argparse.ArgumentParser:
         "(default: 1, or any with --clip-value)")  # fmt: skip
     add(training, "--clip-value", positive, None, "largest element of the gradient instead")
     add(training, "--on-nonfinite", str, "raise", "a loss or gradient that is not finite ends the "
-        "run, or the step is left out", choices=("raise", "skip"))  # fmt: skip
+        "run, or the step is left out", choices=ON_NONFINITE)  # fmt: skip
     add(training, "--patience", whole, 3, "stop after so many epochs without better validation")
     add(training, "--stop-on", str, "loss", "what better means", choices=CRITERIA)
     add(training, "--average", str, "none", "translate with the mean weights of the last or the "
-        "best epochs", choices=("none", "last", "best"))  # fmt: skip
+        "best epochs", choices=AVERAGES)  # fmt: skip
     add(training, "--average-count", whole, 5, "how many epochs")
-    add(training, "--ema", number(float, 0, 0.999999), 0.0, "decay of a moving average of the "
+    add(training, "--ema", number(float, *RANGES["ema"]), 0.0, "decay of a moving average of the "
         "weights, validated and kept in their place; 0 for none")  # fmt: skip
     add(training, "--seed", some, 0, "of weights, dropout and order")
     add(training, "--device", str, "cpu", "cpu, cuda, cuda:1, or auto")

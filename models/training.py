@@ -503,7 +503,8 @@ class Trainer:
                 raise KeyboardInterrupt
             self.wanted_to_stop = True
             # not by the bar: a second signal would meet its lock
-            os.write(2, b"\nstopping after this step; again to stop at once\n")
+            with contextlib.suppress(OSError):
+                os.write(2, b"\nstopping after this step; again to stop at once\n")
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
