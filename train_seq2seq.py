@@ -224,7 +224,13 @@ def arguments() -> argparse.ArgumentParser:
     add(training, "--coverage-loss", amount, 1.0, "weight of attending again, with --coverage")
     add(training, "--sampling", str, "none", "scheduled sampling: how the share of its own tokens "
         "that the decoder hears grows", choices=SAMPLING)  # fmt: skip
-    add(training, "--sampling-rate", number(float, *RANGES["sampling_rate"]), 0.25, "that share, at the end")
+    add(
+        training,
+        "--sampling-rate",
+        number(float, *RANGES["sampling_rate"]),
+        0.25,
+        "that share, at the end",
+    )
     add(training, "--sampling-by", str, "token", "what it is a share of: tokens, or sentences all "
         "of whose tokens are its own", choices=SAMPLING_BY)  # fmt: skip
     bptt = "truncate backpropagation to windows of K target steps (default: no truncation)"
