@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import device
+from .kernels import Kernels
 
 
 class Backend:
@@ -29,6 +30,7 @@ class Backend:
     xp: Any = np
     array_type: type = np.ndarray
     dlpack_kind = 1  # DLPack's number of the device
+    kernels: Kernels | None = None  # of a GPU
 
     def why_unavailable(self) -> str | None:
         """None when the backend can compute, else the reason, in words for the user."""
@@ -103,7 +105,7 @@ class CuPyBackend(Backend):
         with cupy.cuda.Device(self.index):
             cupy.zeros(1).sum().get()  # a driver that is too old fails here and nowhere earlier
         cupy.cuda.Device(self.index).use()
-        self.xp, self.array_type = cupy, cupy.ndarray
+        self.xp, self.array_type, self.kernels = cupy, cupy.ndarray, Kernels(cupy)
         return None
 
     def why_unavailable(self) -> str | None:

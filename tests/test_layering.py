@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # the rooms of minigrad from left to right; each may import what stands further left, and those of
 # its own row nothing of each other
 ROWS = [
-    "dtypes modes hooks heap later",
+    "dtypes modes hooks heap later kernels",
     "backend",
     "tensor",
     "op",

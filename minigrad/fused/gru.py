@@ -18,7 +18,7 @@ class GRU(Recurrent):
     what x sees the last three.
     """
 
-    blocks = 4
+    blocks, kernel = 4, "gru"
 
     def cell(self, x, fed, h, w_ih, w_hh, b_ih, b_hh):
         return (gru_step(x @ w_ih.T + b_ih, fed @ w_hh.T + b_hh, h, self.softsign),)
@@ -32,7 +32,7 @@ class GRU(Recurrent):
         H = self.units
         b = b_ih.copy()
         b[: 2 * H] += b_hh[: 2 * H]
-        if self.thin:
+        if self.thin or self.kernels:
             return w_ih, w_hh, b
         w_ih, w_hh = w_ih.copy(), self.ordered(w_hh)
         for w in (w_ih[: 2 * H], w_hh[H:], b[: 2 * H]):
@@ -59,6 +59,17 @@ class GRU(Recurrent):
         xp.subtract(h, n, out=h_new)
         h_new *= z
         h_new += n
+
+    def launch(self, t, n, w_hh, from_x):
+        states = self.states[t : t + 2]
+        products = w_hh @ self.fed[t]
+        self.launch_kernel(
+            "forward", products, self.gates[n], from_x[:, t], self.b_hn, *states, self.idle[t]
+        )
+
+    def launch_back(self, t, g_hs, dh, d, da, passed):
+        values = self.gates[t], self.states[t]
+        self.launch_kernel("backward", *values, g_hs[t], dh, d, da[:, t], passed, self.idle[t])
 
     def slopes(self, steps, out):
         """All to be multiplied by dh."""

@@ -36,7 +36,12 @@ class LSTM(Recurrent):
 
     def forward_weights(self, w_ih, w_hh, b, *more):
         self.halve = self.thin
-        return (w_ih, w_hh, b) if self.thin else tuple(map(self.folded, (w_ih, w_hh, b)))
+        as_they_are = self.thin or self.kernels
+        return (w_ih, w_hh, b) if as_they_are else tuple(map(self.folded, (w_ih, w_hh, b)))
+
+    @property
+    def kernel(self):
+        return None if self.projected or self.peephole else "lstm"
 
     def options(self, more):
         """w_hr and w_ch, or None."""
@@ -89,6 +94,21 @@ class LSTM(Recurrent):
             self.hold(1, t, before, after)
         if not self.recorded:
             self.cells[0] = after
+
+    def launch(self, t, n, w_hh, from_x):
+        cells, states = self.cells[n : n + 2], self.states[t : t + 2]
+        self.xp.matmul(w_hh, self.fed[t], out=self.gates[n])
+        self.launch_kernel(
+            "forward", self.gates[n], from_x[:, t], *cells, self.squashed[n], *states, self.idle[t]
+        )
+        if not self.recorded:
+            self.cells[0] = self.cells[1]
+
+    def launch_back(self, t, g_hs, dh, d, da, passed, dc):
+        values = self.gates[t], self.cells[t], self.squashed[t]
+        self.launch_kernel(
+            "backward", *values, g_hs[t], dh, dc, d, da[:, t], passed, self.idle[t]
+        )
 
     def seen(self, n, c):
         """The cell as the output gate lets it out."""
@@ -185,6 +205,7 @@ class NormLSTM(LSTM):
     """
 
     gradient_blocks = 8
+    kernel = None
 
     def cell(self, x, fed, h, c, w_ih, w_hh, b, *more):
         *more, n_ih, n_hh, n_c, b_c = more

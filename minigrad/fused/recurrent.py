@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import backend_of
+from ..kernels import Long
 from ..op import raw
 from ..ops.products import SMALL, THIN, weight_gradient
 from ..tensor import wrap
@@ -105,7 +106,8 @@ class Recurrent(Fused):
         self.place(T, B)
         # a pass over the weights, to put them in order, pays where there are many columns: one step
         # of an LSTM with B = 8 and I = H = 200 takes 0.44 ms without it instead of 0.75
-        self.thin = 2 * T * B <= xs.shape[2] + h.shape[1]
+        self.kernels = self.kernels_for_it()
+        self.thin = 2 * T * B <= xs.shape[2] + h.shape[1] and not self.kernels
         self.holds = self.mask is not None or any(z is not None for z in self.zoneout)
         w_ih, w_hh, b = self.forward_weights(w_ih, w_hh, *more)
         from_x = self.from_inputs(w_ih, b, xs)
@@ -121,6 +123,9 @@ class Recurrent(Fused):
             n = t if self.recorded else 0
             if self.dropped is not None:
                 xp.multiply(states[t], self.dropped.T, out=self.fed[t])
+            if self.kernels:
+                self.launch(t, n, w_hh, from_x)
+                continue
             a = self.gates[n]
             if self.thin:
                 a[:rows] = self.ordered((w_hh @ self.fed[t]).reshape(rows, B))
@@ -137,32 +142,52 @@ class Recurrent(Fused):
         rows, G = len(w_hh), (self.gradient_blocks or self.blocks) * H
         g_hs, (dh, *d_others) = self.incoming(gs[0]), [g.T.copy() for g in gs[1:]]
         self.prepare_back(xs.shape, *more)
-        piece = max(1, min(T, PIECE // max(1, H * B)))
-        slopes = xp.empty((piece, self.blocks + self.parts - 1, H, B), dtype)
+        if self.kernels:
+            g_hs, direct, passed = xp.ascontiguousarray(g_hs), xp.empty((H, B), dtype), None
+        else:
+            piece = max(1, min(T, PIECE // max(1, H * B)))
+            slopes = xp.empty((piece, self.blocks + self.parts - 1, H, B), dtype)
         # of a step, and of all: the product of a step is faster where its rows lie together
         d, da = xp.empty((G, B), dtype), xp.empty((G, T, B), dtype)
         w_back = in_blocks((w_hh if self.thin else self.ordered(w_hh)).T, B)
         back = dh.reshape(*w_back.shape[:-1], B)
         for t in range(T - 1, -1, -1):
-            n = t % piece
-            if n == piece - 1 or t == T - 1:
-                self.slopes(slice(t - n, t + 1), slopes[: n + 1])
-            dh += g_hs[t]
-            passed = self.held(0, t, dh) if self.holds else None
-            direct = self.step_back(t, slopes[n], d, dh, *d_others)
+            if self.kernels:
+                self.launch_back(t, g_hs, dh, d, da, direct, *d_others)
+            else:
+                n = t % piece
+                if n == piece - 1 or t == T - 1:
+                    self.slopes(slice(t - n, t + 1), slopes[: n + 1])
+                dh += g_hs[t]
+                passed = self.held(0, t, dh) if self.holds else None
+                direct = self.step_back(t, slopes[n], d, dh, *d_others)
+                da[:, t] = d
             xp.matmul(w_back, self.natural(d[:rows]) if self.thin else d[:rows], out=back)
             if self.dropped is not None:
                 dh *= self.dropped.T
             for more_of_it in (direct, passed):
                 if more_of_it is not None:
                     dh += more_of_it
-            da[:, t] = d
             if self.truncate is not None:
                 self.cut(t, dh, *d_others)
         da = da.reshape(G, T * B)
         d_xs, d_w_ih = self.input_gradients(self.x_side(da, G - len(w_ih)), xs, w_ih)
         d_w_hh = self.hidden_gradient(da[:rows])
         return d_xs, *[g.T for g in (dh, *d_others)], d_w_ih, d_w_hh, *self.other_gradients(da)
+
+    # the same by kernels of a GPU: of a step, all that is not a product
+
+    kernel = None  # the first word of their names in kernels/recurrent.cu
+
+    def kernels_for_it(self):
+        """Those of the device, where they know all options of the layer."""
+        plain = not self.softsign and all(z is None for z in self.zoneout)
+        return self.backend.kernels if self.kernel and plain else None
+
+    def launch_kernel(self, way, *arguments):
+        (H, B), T = self.scratch.shape, len(self.idle)
+        name = f"recurrent.{self.kernel}_{way}"
+        self.kernels(name, self.scratch.dtype, H * B, H, B, Long(T * B), *arguments)
 
     # what a subclass says of itself
 

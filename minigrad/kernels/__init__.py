@@ -1,0 +1,52 @@
+"""CUDA kernels for what array functions would do in many passes, and how they are launched.
+
+The `.cu` files are plain CUDA C++ over a type REAL, compiled at their first use, once for each type
+of numbers. Their names are those of the functions: `Kernels` finds "recurrent.lstm_forward" in recurrent.cu.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = Path(__file__).parent
+REALS = {"f": "float", "d": "double"}
+THREADS = 256  # of a block
+BLOCKS = 2048  # at most: a thread goes on with the next number
+
+
+class Kernels:
+    """The kernels of a GPU; `module` is CuPy."""
+
+    def __init__(self, module: Any):
+        self.module = module
+        self.compiled = cache(self.compiled)
+
+    def compiled(self, file: str, real: str) -> Any:
+        """A `.cu` file for one type of numbers."""
+        return self.module.RawModule(
+            code=(FOLDER / f"{file}.cu").read_text(encoding="utf-8"),
+            options=(f"-I{FOLDER}", f"-DREAL={REALS[real]}", "--std=c++14"),
+        )
+
+    def __call__(self, name: str, real: np.dtype, count: int, *arguments: Any) -> None:
+        """Launch with a thread for each of `count` numbers. Arguments are arrays, of which a kernel
+        sees no strides, None for no array, whole numbers, and `Long` ones.
+        """
+        file, function = name.split(".")
+        kernel = self.compiled(file, real.char).get_function(function)
+        blocks = max(1, min(BLOCKS, -(-count // THREADS)))
+        kernel((blocks,), (THREADS,), tuple([self.argument(x) for x in arguments]))
+
+    def argument(self, x: Any) -> Any:
+        if x is None:
+            return np.uint64(0)  # no array
+        if type(x) is int:
+            return np.int32(x)
+        return x
+
+
+Long = np.int64  # CUDA's long on Linux; a Python int is an int

@@ -1,0 +1,96 @@
+// One step of a recurrent layer between its products, all units and sentences at once, and back.
+//
+// The batch comes last, as everywhere in the recurrent ops: a state is (H, B), the gates of a step are
+// (blocks H, B) without gaps. What belongs to all steps is (rows, T, B): a pointer to the column of a step,
+// and `row` = T B from one row to the next. `idle` (B) says which sentences stay as they are, or is null.
+
+#include "kernels.h"
+
+// products with h in `gates`, which become i, f, g, o; from_x (4H, ., B)
+KERNEL lstm_forward(int H, int B, long row, REAL* gates, const REAL* from_x, const REAL* c_before,
+                    REAL* c_after, REAL* squashed, const REAL* h_before, REAL* h_after,
+                    const bool* idle) {
+    const long N = (long)H * B;
+    FOR_MINE(n, N) {
+        const long b = n % B;
+        const REAL* x = from_x + n / B * row + b;
+        const REAL i = sigmoid(gates[n] + x[0]);
+        const REAL f = sigmoid(gates[n + N] + x[H * row]);
+        const REAL g = tanh(gates[n + 2 * N] + x[2 * H * row]);
+        const REAL o = sigmoid(gates[n + 3 * N] + x[3 * H * row]);
+        const REAL c = f * c_before[n] + i * g, s = tanh(c);
+        gates[n] = i;
+        gates[n + N] = f;
+        gates[n + 2 * N] = g;
+        gates[n + 3 * N] = o;
+        squashed[n] = s;
+        const bool stays = idle && idle[b];
+        c_after[n] = stays ? c_before[n] : c;
+        h_after[n] = stays ? h_before[n] : o * s;
+    }
+}
+
+// From the gradients g_h of a step's output and dh, dc of its state: those d of its gates, also in all
+// (4H, ., B), dc of the cell before, and in `passed` what reaches h before without a product.
+KERNEL lstm_backward(int H, int B, long row, const REAL* gates, const REAL* c_before,
+                     const REAL* squashed, const REAL* g_h, const REAL* dh, REAL* dc, REAL* d, REAL* all,
+                     REAL* passed, const bool* idle) {
+    const long N = (long)H * B;
+    FOR_MINE(n, N) {
+        const long b = n % B;
+        REAL* column = all + n / B * row + b;
+        const REAL total = dh[n] + g_h[n];
+        const bool stays = idle && idle[b];
+        const REAL i = gates[n], f = gates[n + N], g = gates[n + 2 * N], o = gates[n + 3 * N];
+        const REAL s = squashed[n], d_c = dc[n] + total * o * (1 - s * s);
+        const REAL d_i = stays ? 0 : d_c * g * i * (1 - i);
+        const REAL d_f = stays ? 0 : d_c * c_before[n] * f * (1 - f);
+        const REAL d_g = stays ? 0 : d_c * i * (1 - g * g);
+        const REAL d_o = stays ? 0 : total * s * o * (1 - o);
+        d[n] = column[0] = d_i;
+        d[n + N] = column[H * row] = d_f;
+        d[n + 2 * N] = column[2 * H * row] = d_g;
+        d[n + 3 * N] = column[3 * H * row] = d_o;
+        if (!stays) dc[n] = d_c * f;
+        passed[n] = stays ? total : 0;
+    }
+}
+
+// products with h in the order r, z, n of the weights; gates m, r, z, n, where m is what r lets through of h
+KERNEL gru_forward(int H, int B, long row, const REAL* products, REAL* gates, const REAL* from_x,
+                   const REAL* b_hn, const REAL* h_before, REAL* h_after, const bool* idle) {
+    const long N = (long)H * B;
+    FOR_MINE(n, N) {
+        const long b = n % B;
+        const REAL* x = from_x + n / B * row + b;
+        const REAL r = sigmoid(products[n] + x[0]);
+        const REAL z = sigmoid(products[n + N] + x[H * row]);
+        const REAL m = products[n + 2 * N] + b_hn[n / B];
+        const REAL new_ = tanh(r * m + x[2 * H * row]);
+        gates[n] = m;
+        gates[n + N] = r;
+        gates[n + 2 * N] = z;
+        gates[n + 3 * N] = new_;
+        const bool stays = idle && idle[b];
+        h_after[n] = stays ? h_before[n] : new_ + z * (h_before[n] - new_);
+    }
+}
+
+// as that of the LSTM; the rows of d, and of all, are those of m, r, z, n
+KERNEL gru_backward(int H, int B, long row, const REAL* gates, const REAL* h_before, const REAL* g_h,
+                    const REAL* dh, REAL* d, REAL* all, REAL* passed, const bool* idle) {
+    const long N = (long)H * B;
+    FOR_MINE(n, N) {
+        const long b = n % B;
+        REAL* column = all + n / B * row + b;
+        const REAL total = dh[n] + g_h[n];
+        const bool stays = idle && idle[b];
+        const REAL m = gates[n], r = gates[n + N], z = gates[n + 2 * N], new_ = gates[n + 3 * N];
+        const REAL d_n = stays ? 0 : total * (1 - z) * (1 - new_ * new_);
+        d[n] = column[0] = d_n * r;
+        d[n + N] = column[H * row] = d_n * m * r * (1 - r);
+        d[n + 2 * N] = column[2 * H * row] = stays ? 0 : total * (h_before[n] - new_) * z * (1 - z);
+        d[n + 3 * N] = column[3 * H * row] = d_n;
+        passed[n] = stays ? total : total * z;
+    }
+}
