@@ -29,10 +29,12 @@ def compile_for_cpu(source, target, real="float", text=None):
 
 
 class CpuKernels:
-    """Kernels of `folder`; threads of a block as given, 1 for a kernel whose threads never meet."""
+    """Kernels built in the folder `build`. Those whose threads never meet take one thread after the
+    other, in blocks of 3; those of rows take blocks of 4 threads.
+    """
 
-    def __init__(self, build, threads=1, blocks=1):
-        self.build, self.threads, self.blocks = Path(build), threads, blocks
+    def __init__(self, build):
+        self.build = Path(build)
         self.compiled = cache(self.compiled)
         self.launched = []
 
@@ -41,25 +43,32 @@ class CpuKernels:
         return compile_for_cpu(FOLDER / f"{file}.cu", target, REALS[real])
 
     def __call__(self, name, real, count, *arguments):
+        self.launch(name, real, arguments, threads=3, meet=False)
+
+    def rows(self, name, real, count, *arguments):
+        self.launch(name, real, arguments, threads=4, meet=True)
+
+    def launch(self, name, real, arguments, threads, meet, blocks=2):
         file, function = name.split(".")
         library = self.compiled(file, real.char)
         self.launched.append(name)
         given = [self.argument(x, real) for x in arguments]
-        library.meet(self.threads)
+        library.meet(threads)
 
         def thread(n, block):
-            library.be(n, self.threads, block, self.blocks)
+            library.be(n, threads, block, blocks)
             getattr(library, function)(*given)
 
-        for block in range(self.blocks):
-            several = [
-                threading.Thread(target=thread, args=(n, block)) for n in range(1, self.threads)
-            ]
+        for block in range(blocks):
+            several = [threading.Thread(target=thread, args=(n, block)) for n in range(threads)]
             for one in several:
-                one.start()
-            thread(0, block)
+                if meet:
+                    one.start()
+                else:
+                    one.run()
             for one in several:
-                one.join()
+                if meet:
+                    one.join()
 
     def argument(self, x, real):
         if x is None:

@@ -77,3 +77,55 @@ def test_recurrent_kernels_agree_with_numpy(
     ]  # fmt: skip
     for a, e in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, e, tolerance, tolerance)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-13)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cross_entropy_kernels_agree_with_numpy(
+    weighted, smoothing, dtype, tolerance, kernels, monkeypatch
+):
+    rng = np.random.default_rng(0)
+    logits = (30 * rng.normal(size=(7, 11))).astype(dtype)
+    logits[2] = 1e4  # a row whose exponentials overflow without its maximum taken away
+    classes, g = rng.integers(0, 11, 7), rng.normal(size=7).astype(dtype)
+    classes[[1, 4]] = -100
+    weights = rng.uniform(0.5, 2, 11).astype(dtype) if weighted else None
+
+    def results(device):
+        x = mg.tensor(logits).to(device).requires_grad_()
+        weight = None if weights is None else mg.tensor(weights).to(device)
+        target = mg.tensor(classes).to(device)
+        loss = nn.functional.cross_entropy(
+            x, target, weight, reduction="none", label_smoothing=smoothing
+        )
+        loss.backward(mg.tensor(g).to(device))
+        return [loss.detach().to_numpy(), x.grad.to_numpy()]
+
+    expected = results("cpu")
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    kernels.launched.clear()
+    for a, e in zip(results("strict"), expected, strict=True):
+        np.testing.assert_allclose(a, e, tolerance, tolerance)
+    assert [name.rsplit("_", 1)[1] for name in kernels.launched] == ["forward", "backward"]
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("padding", [None, 3, -1])
+@pytest.mark.parametrize("shape", [(40,), (5, 8), (1,), (0,)], ids=str)
+def test_the_embedding_kernel_agrees_with_numpy(shape, padding, kernels, monkeypatch):
+    rng = np.random.default_rng(0)
+    ids, g = rng.integers(0, 6, shape), rng.normal(size=(*shape, 7))
+
+    def gradient(device):
+        table = mg.zeros(6, 7, dtype="float64", device=device).requires_grad_()
+        y = nn.functional.embedding(mg.tensor(ids).to(device), table, padding_idx=padding)
+        y.backward(mg.tensor(g).to(device))
+        return table.grad.to_numpy()
+
+    expected = gradient("cpu")
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    kernels.launched.clear()
+    np.testing.assert_allclose(gradient("strict"), expected, 1e-13, 1e-13)
+    assert len(kernels.launched) == (ids.size > 0)

@@ -6,6 +6,7 @@ of numbers. Their names are those of the functions: `Kernels` finds "recurrent.l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,17 @@ class Kernels:
         """Launch with a thread for each of `count` numbers. Arguments are arrays, of which a kernel
         sees no strides, None for no array, whole numbers, and `Long` ones.
         """
+        self.launch(name, real, -(-count // THREADS), arguments)
+
+    def rows(self, name: str, real: np.dtype, count: int, *arguments: Any) -> None:
+        """The same with a block for each of `count` rows."""
+        self.launch(name, real, count, arguments)
+
+    def launch(self, name: str, real: np.dtype, blocks: int, arguments: Sequence[Any]) -> None:
         file, function = name.split(".")
         kernel = self.compiled(file, real.char).get_function(function)
-        blocks = max(1, min(BLOCKS, -(-count // THREADS)))
-        kernel((blocks,), (THREADS,), tuple([self.argument(x) for x in arguments]))
+        given = tuple([self.argument(x) for x in arguments])
+        kernel((max(1, min(BLOCKS, blocks)),), (THREADS,), given)
 
     def argument(self, x: Any) -> Any:
         if x is None:

@@ -1,0 +1,70 @@
+// Softmax and cross-entropy of rows of logits x (N, V), a block for each row; the threads of a block are a
+// power of two. With `top` the largest of a row and `total` the sum of e^(x - top),
+//
+//     loss = share ln total - own (x[class] - top) - sum of spread (x - top)
+//
+// where `own` and `share` (N) and `spread` (V), null for zeros, hold label smoothing and weights of classes.
+
+#include "kernels.h"
+
+const int WIDTH = 256;  // threads of a block, at most
+
+// over what all threads of a block have, in the same order whatever runs first
+template <class F>
+__device__ REAL together(REAL mine, F with) {
+    __shared__ REAL all[WIDTH];
+    all[threadIdx.x] = mine;
+    for (int half = blockDim.x / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) all[threadIdx.x] = with(all[threadIdx.x], all[threadIdx.x + half]);
+    }
+    __syncthreads();
+    const REAL result = all[0];
+    __syncthreads();  // before the next use of `all`
+    return result;
+}
+
+struct Larger {
+    __device__ REAL operator()(REAL a, REAL b) const { return a > b || a != a ? a : b; }  // NaN stays
+};
+struct Sum {
+    __device__ REAL operator()(REAL a, REAL b) const { return a + b; }
+};
+
+// a row that is `ignored` has loss 0
+KERNEL cross_entropy_forward(long N, int V, const REAL* x, const long* classes, const bool* ignored,
+                             const REAL* own, const REAL* share, const REAL* spread, REAL* loss, REAL* top,
+                             REAL* total) {
+    for (long n = blockIdx.x; n < N; n += gridDim.x) {
+        const REAL* row = x + n * V;
+        REAL most = row[0];
+        for (int v = threadIdx.x; v < V; v += blockDim.x) most = Larger()(most, row[v]);
+        most = together(most, Larger());
+        REAL sum = 0, smooth = 0;
+        for (int v = threadIdx.x; v < V; v += blockDim.x) {
+            sum += exp(row[v] - most);
+            if (spread) smooth += spread[v] * (row[v] - most);
+        }
+        sum = together(sum, Sum());
+        if (spread) smooth = together(smooth, Sum());
+        if (threadIdx.x == 0) {
+            top[n] = most;
+            total[n] = sum;
+            const REAL own_part = own[n] * (row[classes[n]] - most);
+            loss[n] = ignored[n] ? 0 : share[n] * log(sum) - own_part - smooth;
+        }
+    }
+}
+
+// g (N), of the losses, to dx (N, V); zeros in a row that is `ignored`
+KERNEL cross_entropy_backward(long N, int V, const REAL* x, const long* classes, const bool* ignored,
+                              const REAL* own, const REAL* share, const REAL* spread, const REAL* top,
+                              const REAL* total, const REAL* g, REAL* dx) {
+    FOR_MINE(at, N * V) {
+        const long n = at / V, v = at % V;
+        REAL d = share[n] / total[n] * exp(x[at] - top[n]);
+        if (spread) d -= spread[v];
+        if (v == classes[n]) d -= own[n];
+        dx[at] = ignored[n] ? 0 : d * g[n];
+    }
+}
