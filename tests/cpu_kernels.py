@@ -1,7 +1,7 @@
 """The CUDA kernels' own source, compiled for the CPU: not a GPU, but the same arithmetic.
 
-A thread of a block is a thread here, blocks come one after the other. `CpuKernels` takes the place of
-`minigrad.kernels.Kernels` on the strict stand-in.
+Threads of a block that meet are threads here, blocks come one after the other. `CpuKernels` takes
+the place of `minigrad.kernels.Kernels` on the strict stand-in.
 """
 
 import ctypes
@@ -19,12 +19,11 @@ TESTS = Path(__file__).resolve().parent
 COMPILER = shutil.which("g++")
 
 
-def compile_for_cpu(source, target, real="float", text=None):
-    """Build the shared library `target` from a .cu file, or from another text of it."""
-    given = [str(source)] if text is None else ["-"]
+def compile_for_cpu(source, target, real):
+    """The text of a .cu file as the shared library `target`."""
     command = [COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", f"-DREAL={real}"]
-    command += ["-include", str(TESTS / "cuda_on_cpu.h"), f"-I{FOLDER}", "-x", "c++", *given]
-    subprocess.run([*command, "-o", str(target)], input=text, text=True, check=True)
+    command += ["-include", str(TESTS / "cuda_on_cpu.h"), f"-I{FOLDER}", "-x", "c++", "-"]
+    subprocess.run([*command, "-o", str(target)], input=source, text=True, check=True)
     return ctypes.CDLL(str(target))
 
 
@@ -40,7 +39,10 @@ class CpuKernels:
 
     def compiled(self, file, real):
         target = self.build / f"{file}-{REALS[real]}.so"
-        return compile_for_cpu(FOLDER / f"{file}.cu", target, REALS[real])
+        return compile_for_cpu(self.text(file), target, REALS[real])
+
+    def text(self, file):
+        return (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
 
     def __call__(self, name, real, count, *arguments):
         self.launch(name, real, arguments, threads=3, meet=False)

@@ -1,11 +1,12 @@
-"""The CUDA kernels without a GPU: nvcc compiles them, and the same source, run on the CPU, agrees with the
-ops on NumPy. No GPU code runs here.
+"""The CUDA kernels without a GPU: nvcc compiles them, and the same source, run on the CPU, agrees
+with the ops on NumPy. No GPU code runs here.
 """
 
-import itertools
+import math
 import re
 import shutil
 import subprocess
+from functools import partial
 
 import cpu_kernels
 import numpy as np
@@ -42,90 +43,157 @@ def kernels(tmp_path_factory):
     return cpu_kernels.CpuKernels(tmp_path_factory.mktemp("kernels"))
 
 
-def results(make, device, dtype, lengths, training, **options):
-    """Outputs and gradients, of a layer with the same weights on each device."""
+# A kernel's work, by the ops it belongs to: outputs and gradients on a device
+
+
+def layer(make, device, dtype="float64", lengths=(4, 1, 0), training=True):
+    """A stack with the same weights on each device."""
     mg.manual_seed(0)
-    module = make(I, H, 2, bidirectional=True, dtype=dtype, **options).train(training).to(device)
+    module = make(I, H, 2, bidirectional=True, dtype=dtype, recurrent_dropout=0.4)
+    module.train(training).to(device)
     rng = np.random.default_rng(1)
     draw = lambda *shape: mg.tensor(rng.normal(size=shape).astype(dtype)).to(device)  # noqa: E731
     xs, parts = draw(T, B, I).requires_grad_(), [draw(4, B, H).requires_grad_() for _ in range(2)]
+    parts = parts if make is nn.LSTM else parts[:1]
     state = tuple(parts) if make is nn.LSTM else parts[0]
-    truncate = 2 if training else None
-    ys, last = module(xs, state, lengths=lengths, truncate=truncate)
+    ys, last = module(xs, state, lengths=lengths, truncate=2 if training else None)
     outputs = [ys, *(last if isinstance(last, tuple) else (last,))]
     sum([(y * draw(*y.shape)).sum() for y in outputs]).backward()
-    leaves = [xs, *parts[: len(outputs) - 1], *module.parameters()]
+    leaves = [xs, *parts, *module.parameters()]
     return [x.detach().to_numpy() for x in outputs] + [x.grad.to_numpy() for x in leaves]
 
 
-@needs_a_compiler
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-13)])
-@pytest.mark.parametrize("lengths", [None, [4, 1, 0]], ids=str)
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", LAYERS)
-def test_recurrent_kernels_agree_with_numpy(
-    name, training, lengths, dtype, tolerance, kernels, monkeypatch
-):
-    options = {"recurrent_dropout": 0.4} if training else {}
-    expected = results(LAYERS[name], "cpu", dtype, lengths, training, **options)
-    monkeypatch.setattr(STRICT, "kernels", kernels)
+def cross_entropy(device, dtype="float64", smoothing=0.2, weighted=True):
+    rng = np.random.default_rng(0)
+    logits = 30 * rng.normal(size=(7, 11))
+    logits[2] += 1e4  # a row whose exponentials overflow unless its maximum is taken away
+    classes, g = rng.integers(0, 11, 7), mg.tensor(rng.normal(size=7).astype(dtype)).to(device)
+    classes[[1, 4]] = -100
+    weight = mg.tensor(rng.uniform(0.5, 2, 11).astype(dtype)).to(device) if weighted else None
+    x = mg.tensor(logits.astype(dtype)).to(device).requires_grad_()
+    loss = nn.functional.cross_entropy(
+        x, mg.tensor(classes).to(device), weight, reduction="none", label_smoothing=smoothing
+    )
+    loss.backward(g)
+    return [loss.detach().to_numpy(), x.grad.to_numpy()]
+
+
+def embedding(device, dtype="float64", shape=(5, 8), padding=3):
+    rng = np.random.default_rng(0)
+    ids, g = mg.tensor(rng.integers(0, 6, shape)), rng.normal(size=(*shape, 7)).astype(dtype)
+    table = mg.zeros(6, 7, dtype=dtype, device=device).requires_grad_()
+    y = nn.functional.embedding(ids.to(device), table, padding_idx=padding)
+    y.backward(mg.tensor(g).to(device))
+    return [table.grad.to_numpy()]
+
+
+def compare(kernels, monkeypatch, work, dtype="float64"):
+    """The kernels against NumPy; returns which of them ran."""
+    expected = work("cpu", dtype)
     kernels.launched.clear()
-    got = results(LAYERS[name], "strict", dtype, lengths, training, **options)
-    directions = 4 * T  # of two layers
-    assert kernels.launched == [
-        *[f"recurrent.{name}_forward"] * directions, *[f"recurrent.{name}_backward"] * directions
-    ]  # fmt: skip
+    with monkeypatch.context() as during:
+        during.setattr(STRICT, "kernels", kernels)
+        got = work("strict", dtype)
+    tolerance = 1e-12 if dtype == "float64" else 2e-5
     for a, e in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, e, tolerance, tolerance)
+    return [name.split(".")[1] for name in kernels.launched]
+
+
+of_both = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 @needs_a_compiler
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("float64", 1e-13)])
+@of_both
+@pytest.mark.parametrize("lengths", [None, (4, 1, 0)], ids=str)
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", LAYERS)
+def test_recurrent_kernels_agree_with_numpy(name, training, lengths, dtype, kernels, monkeypatch):
+    work = partial(layer, LAYERS[name], lengths=lengths, training=training)
+    steps = 4 * T  # of two layers in two directions
+    expected = [f"{name}_forward"] * steps + [f"{name}_backward"] * steps
+    assert compare(kernels, monkeypatch, work, dtype) == expected
+
+
+@needs_a_compiler
+@of_both
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_cross_entropy_kernels_agree_with_numpy(
-    weighted, smoothing, dtype, tolerance, kernels, monkeypatch
-):
-    rng = np.random.default_rng(0)
-    logits = (30 * rng.normal(size=(7, 11))).astype(dtype)
-    logits[2] = 1e4  # a row whose exponentials overflow without its maximum taken away
-    classes, g = rng.integers(0, 11, 7), rng.normal(size=7).astype(dtype)
-    classes[[1, 4]] = -100
-    weights = rng.uniform(0.5, 2, 11).astype(dtype) if weighted else None
-
-    def results(device):
-        x = mg.tensor(logits).to(device).requires_grad_()
-        weight = None if weights is None else mg.tensor(weights).to(device)
-        target = mg.tensor(classes).to(device)
-        loss = nn.functional.cross_entropy(
-            x, target, weight, reduction="none", label_smoothing=smoothing
-        )
-        loss.backward(mg.tensor(g).to(device))
-        return [loss.detach().to_numpy(), x.grad.to_numpy()]
-
-    expected = results("cpu")
-    monkeypatch.setattr(STRICT, "kernels", kernels)
-    kernels.launched.clear()
-    for a, e in zip(results("strict"), expected, strict=True):
-        np.testing.assert_allclose(a, e, tolerance, tolerance)
-    assert [name.rsplit("_", 1)[1] for name in kernels.launched] == ["forward", "backward"]
+def test_cross_entropy_kernels_agree_with_numpy(weighted, smoothing, dtype, kernels, monkeypatch):
+    work = partial(cross_entropy, smoothing=smoothing, weighted=weighted)
+    expected = ["cross_entropy_forward", "cross_entropy_backward"]
+    assert compare(kernels, monkeypatch, work, dtype) == expected
 
 
 @needs_a_compiler
+@of_both
 @pytest.mark.parametrize("padding", [None, 3, -1])
 @pytest.mark.parametrize("shape", [(40,), (5, 8), (1,), (0,)], ids=str)
-def test_the_embedding_kernel_agrees_with_numpy(shape, padding, kernels, monkeypatch):
-    rng = np.random.default_rng(0)
-    ids, g = rng.integers(0, 6, shape), rng.normal(size=(*shape, 7))
+def test_the_embedding_kernel_agrees_with_numpy(shape, padding, dtype, kernels, monkeypatch):
+    work = partial(embedding, shape=shape, padding=padding)
+    ran = compare(kernels, monkeypatch, work, dtype)
+    assert ran == ["embedding_add"] * (math.prod(shape) > 0)
 
-    def gradient(device):
-        table = mg.zeros(6, 7, dtype="float64", device=device).requires_grad_()
-        y = nn.functional.embedding(mg.tensor(ids).to(device), table, padding_idx=padding)
-        y.backward(mg.tensor(g).to(device))
-        return table.grad.to_numpy()
 
-    expected = gradient("cpu")
-    monkeypatch.setattr(STRICT, "kernels", kernels)
-    kernels.launched.clear()
-    np.testing.assert_allclose(gradient("strict"), expected, 1e-13, 1e-13)
-    assert len(kernels.launched) == (ids.size > 0)
+# a kernel with a fault must not pass
+
+MUTANTS = [
+    ("recurrent", "f * c_before[n] + i * g", "f * c_before[n] + i"),
+    ("recurrent", "c_after[n] = stays ? c_before[n] : c", "c_after[n] = c"),
+    ("recurrent", "h_after[n] = stays ? h_before[n] : o * s", "h_after[n] = o * s"),
+    ("recurrent", "idle && idle[b]", "idle && idle[n % H]"),
+    ("recurrent", "from_x + n / B * row + b", "from_x + n / B * row"),
+    ("recurrent", "total * o * (1 - s * s)", "total * o * (1 - s)"),
+    ("recurrent", "d_c * c_before[n] * f * (1 - f)", "d_c * c_before[n] * f"),
+    ("recurrent", "if (!stays) dc[n]", "dc[n]"),
+    ("recurrent", "passed[n] = stays ? total : 0;", "passed[n] = 0;"),
+    ("recurrent", "total = dh[n] + g_h[n]", "total = dh[n]"),
+    ("recurrent", "tanh(r * m + x[2 * H * row])", "tanh(m + x[2 * H * row])"),
+    ("recurrent", "z * (h_before[n] - new_);", "z * h_before[n];"),
+    ("recurrent", "d_n * m * r * (1 - r)", "d_n * r * (1 - r)"),
+    ("recurrent", "passed[n] = stays ? total : total * z", "passed[n] = total * z"),
+    ("cross_entropy", "exp(row[v] - most)", "exp(row[v])"),
+    ("cross_entropy", "if (spread) smooth +=", "if (spread) smooth ="),
+    ("cross_entropy", "half > 0; half /= 2", "half > 1; half /= 2"),
+    ("cross_entropy", "loss[n] = ignored[n] ? 0 :", "loss[n] ="),
+    ("cross_entropy", "dx[at] = ignored[n] ? 0 :", "dx[at] ="),
+    ("cross_entropy", "share[n] / total[n]", "1 / total[n]"),
+    ("cross_entropy", "n += gridDim.x", "n += 1 + gridDim.x"),
+    ("embedding", "id == skip || ", ""),
+    ("embedding", "ids[first - 1] == id", "ids[first - 1] > id"),
+    ("embedding", "rows[order[m] * D + d]", "rows[m * D + d]"),
+    ("kernels.h", "n += (long)blockDim.x * gridDim.x", "n += (long)blockDim.x"),
+    ("kernels.h", "(REAL)0.5 * x) + (REAL)0.5", "(REAL)0.5 * x)"),
+]
+
+
+class Mutants(cpu_kernels.CpuKernels):
+    """Kernels with one text in place of another."""
+
+    def __init__(self, build, file, old, new):
+        super().__init__(build)
+        self.fault = file, old, new
+
+    def text(self, file):
+        changed, old, new = self.fault
+        header = (FOLDER / "kernels.h").read_text(encoding="utf-8")
+        source = super().text(file).replace('#include "kernels.h"', header)
+        assert changed != file or old in source
+        return source.replace(old, new)
+
+
+WORKS = {
+    "recurrent": [partial(layer, nn.LSTM), partial(layer, nn.GRU)],
+    "cross_entropy": [cross_entropy],
+    "embedding": [embedding],
+    "kernels.h": [partial(layer, nn.LSTM)],
+}
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("file, old, new", MUTANTS, ids=[old for _, old, _ in MUTANTS])
+def test_a_fault_is_noticed(file, old, new, monkeypatch, tmp_path):
+    faulty = Mutants(tmp_path, file, old, new)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        for work in WORKS[file]:
+            compare(faulty, monkeypatch, work)

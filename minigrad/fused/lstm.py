@@ -106,9 +106,7 @@ class LSTM(Recurrent):
 
     def launch_back(self, t, g_hs, dh, d, da, passed, dc):
         values = self.gates[t], self.cells[t], self.squashed[t]
-        self.launch_kernel(
-            "backward", *values, g_hs[t], dh, dc, d, da[:, t], passed, self.idle[t]
-        )
+        self.launch_kernel("backward", *values, g_hs[t], dh, dc, d, da[:, t], passed, self.idle[t])
 
     def seen(self, n, c):
         """The cell as the output gate lets it out."""

@@ -1,7 +1,7 @@
 """CUDA kernels for what array functions would do in many passes, and how they are launched.
 
 The `.cu` files are plain CUDA C++ over a type REAL, compiled at their first use, once for each type
-of numbers. Their names are those of the functions: `Kernels` finds "recurrent.lstm_forward" in recurrent.cu.
+of numbers. "recurrent.lstm_forward" is a function of recurrent.cu.
 """
 
 from __future__ import annotations
