@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad.kernels import FOLDER, REALS
+from minigrad import kernels
+from minigrad.kernels import REALS
 
-TESTS = Path(__file__).resolve().parent
+TESTS, FOLDER = Path(__file__).resolve().parent, Path(kernels.FOLDER)
 COMPILER = shutil.which("g++")
 
 

@@ -6,14 +6,14 @@ of numbers. "recurrent.lstm_forward" is a function of recurrent.cu.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-FOLDER = Path(__file__).parent
+FOLDER = os.path.dirname(__file__)
 REALS = {"f": "float", "d": "double"}
 THREADS = 256  # of a block
 BLOCKS = 2048  # at most: a thread goes on with the next number
@@ -28,8 +28,10 @@ class Kernels:
 
     def compiled(self, file: str, real: str) -> Any:
         """A `.cu` file for one type of numbers."""
+        with open(os.path.join(FOLDER, f"{file}.cu"), encoding="utf-8") as source:
+            code = source.read()
         return self.module.RawModule(
-            code=(FOLDER / f"{file}.cu").read_text(encoding="utf-8"),
+            code=code,
             options=(f"-I{FOLDER}", f"-DREAL={REALS[real]}", "--std=c++14"),
         )
 
