@@ -8,20 +8,23 @@ TEST = $(VENV)/.test
 PARITY = $(VENV)/.parity
 BENCH = $(VENV)/.bench
 
+# a worker for each core, and a core for each worker's products
+PYTEST = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile
+
 .PHONY: train test lint parity bench clean
 
 train: $(SCRIPTS)
 	$(RUN) train_seq2seq.py $(ARGS)
 
 test: $(TEST)
-	$(RUN) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(TEST)
 	$(RUN) -m flake8
 
 # holds minigrad against PyTorch, which must be there
 parity: $(PARITY)
-	MINIGRAD_REQUIRE_TORCH=1 $(RUN) -m pytest tests/parity $(ARGS)
+	MINIGRAD_REQUIRE_TORCH=1 $(PYTEST) tests/parity $(ARGS)
 
 # measures all of benchmarks/README.md and writes it there
 bench: $(BENCH)
