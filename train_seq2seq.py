@@ -432,16 +432,15 @@ def load_data(args: argparse.Namespace) -> dict[str, Pairs]:
     return splits
 
 
-def digest(splits: dict[str, Pairs]) -> str:
-    """That of the data: a run goes on only with what it began with."""
-    return hashlib.sha256(json.dumps(splits, sort_keys=True).encode()).hexdigest()
+def digest(began: dict[str, Any]) -> str:
+    """That of the data, or of the options: a run goes on only with what it began with."""
+    return hashlib.sha256(json.dumps(began, sort_keys=True).encode()).hexdigest()
 
 
 def identity(config: dict[str, Any]) -> str:
     """A digest of what a run began with: all but what may be changed when it goes on."""
     changes = (*WITH_RESUME, *MOVED, "out", "check_resume")
-    kept = {name: value for name, value in config.items() if name not in changes}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    return digest({name: value for name, value in config.items() if name not in changes})
 
 
 def short_enough(

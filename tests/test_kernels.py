@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from functools import partial
+from types import SimpleNamespace
 
 import cpu_kernels
 import numpy as np
@@ -16,6 +17,7 @@ from strict_backend import STRICT
 
 import minigrad as mg
 from minigrad import nn
+from minigrad.kernels import Kernels, Long
 
 SOURCES = sorted(FOLDER.glob("*.cu"))
 T, B, I, H = 4, 3, 2, 5
@@ -63,7 +65,7 @@ def layer(make, device, dtype="float64", lengths=(4, 1, 0), training=True):
     return [x.detach().to_numpy() for x in outputs] + [x.grad.to_numpy() for x in leaves]
 
 
-def cross_entropy(device, dtype="float64", smoothing=0.2, weighted=True):
+def cross_entropy(device, dtype="float64", smoothing=0.2, weighted=True, ids="int64"):
     rng = np.random.default_rng(0)
     logits = 30 * rng.normal(size=(7, 11))
     logits[2] += 1e4  # a row whose exponentials overflow unless its maximum is taken away
@@ -72,7 +74,11 @@ def cross_entropy(device, dtype="float64", smoothing=0.2, weighted=True):
     weight = mg.tensor(rng.uniform(0.5, 2, 11).astype(dtype)).to(device) if weighted else None
     x = mg.tensor(logits.astype(dtype)).to(device).requires_grad_()
     loss = nn.functional.cross_entropy(
-        x, mg.tensor(classes).to(device), weight, reduction="none", label_smoothing=smoothing
+        x,
+        mg.tensor(classes.astype(ids)).to(device),
+        weight,
+        reduction="none",
+        label_smoothing=smoothing,
     )
     loss.backward(g)
     return [loss.detach().to_numpy(), x.grad.to_numpy()]
@@ -123,6 +129,30 @@ def test_cross_entropy_kernels_agree_with_numpy(weighted, smoothing, dtype, kern
     work = partial(cross_entropy, smoothing=smoothing, weighted=weighted)
     expected = ["cross_entropy_forward", "cross_entropy_backward"]
     assert compare(kernels, monkeypatch, work, dtype) == expected
+
+
+@needs_a_compiler
+def test_narrow_class_numbers(kernels, monkeypatch):
+    compare(kernels, monkeypatch, partial(cross_entropy, ids="int32"))
+
+
+def test_a_launch_hands_on_what_a_kernel_reads():
+    launched = []
+
+    class Module:
+        def __init__(self, code, options):
+            assert "KERNEL embedding_add" in code and "-DREAL=float" in options
+
+        def get_function(self, name):
+            return lambda *launch: launched.append((name, *launch))
+
+    launch, x = Kernels(SimpleNamespace(RawModule=Module)), np.zeros(3, np.float32)
+    launch("embedding.embedding_add", x.dtype, 600, 3, None, Long(5), x)
+    ((name, blocks, threads, given),) = launched
+    assert (name, blocks, threads) == ("embedding_add", (3,), (256,))
+    assert [type(one) for one in given] == [np.int32, np.uint64, np.int64, np.ndarray]
+    with pytest.raises(TypeError, match="a kernel for float32 was given float64"):
+        launch("embedding.embedding_add", x.dtype, 600, np.zeros(3))
 
 
 @needs_a_compiler

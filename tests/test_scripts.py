@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from harms import cut, edit, flip, remove, write
 
 import minigrad as mg
 import train_seq2seq
@@ -453,51 +454,26 @@ def stopped(corpus, tmp_path_factory):
     return run
 
 
-def edit(name, **values):
-    def harm(run):
-        data = json.loads((run / name).read_text(encoding="utf-8"))
-        (run / name).write_text(json.dumps(data | values), encoding="utf-8")
-
-    return harm
-
-
-def cut(name, size=-100):
-    return lambda run: (run / name).write_bytes((run / name).read_bytes()[:size])
-
-
-def fill(name, data):
-    return lambda run: (run / name).write_bytes(data)
-
-
-def flip(name):
-    def harm(run):
-        data = bytearray((run / name).read_bytes())
-        data[-99] ^= 4
-        (run / name).write_bytes(data)
-
-    return harm
-
-
 HARMED = {
-    "no state": (lambda run: (run / "last.safetensors").unlink(), "stopped before it was saved"),
+    "no state": (remove("last.safetensors"), "stopped before it was saved"),
     "half a state": (cut("last.safetensors"), "last.safetensors"),
-    "an empty state": (fill("last.safetensors", b""), "last.safetensors"),
-    "a pickle": (fill("last.safetensors", b"\x80\x04N."), "last.safetensors"),
-    "noise": (fill("last.safetensors", bytes(range(256)) * 9), "last.safetensors"),
+    "an empty state": (write("last.safetensors", b""), "last.safetensors"),
+    "a pickle": (write("last.safetensors", b"\x80\x04N."), "last.safetensors"),
+    "noise": (write("last.safetensors", bytes(range(256)) * 9), "last.safetensors"),
     "other tensors": (
         lambda run: shutil.copy(run / "model.safetensors", run / "last.safetensors"),
         "another run",
     ),
     "half a config": (cut("config.json"), "config.json"),
-    "no config": (lambda run: (run / "config.json").unlink(), "config.json"),
-    "a foreign config": (fill("config.json", b'{"lr": 3}'), "config.json lacks"),
-    "a list": (fill("config.json", b"[]"), "config.json"),
+    "no config": (remove("config.json"), "config.json"),
+    "a foreign config": (write("config.json", b'{"lr": 3}'), "config.json lacks"),
+    "a list": (write("config.json", b"[]"), "config.json"),
     "a word for a number": (edit("config.json", batch_size="many"), "config.json"),
     "an unknown schedule": (edit("config.json", schedule="never"), "config.json"),
     "an unknown corpus": (edit("config.json", corpus="moon", train_file=None), "moon"),
     "null": (edit("config.json", lr=None), "config.json"),
     "a newer format": (edit("model.json", format=99), "format 99"),
-    "no model.json": (lambda run: (run / "model.json").unlink(), "model.json"),
+    "no model.json": (remove("model.json"), "model.json"),
     "half a tokenizer": (cut("source_tokenizer.json"), "source_tokenizer.json"),
     "another tokenizer": (
         lambda run: shutil.copy(run / "source_tokenizer.json", run / "target_tokenizer.json"),

@@ -1,11 +1,11 @@
 """Text in, text out: batches, unknown words, ensembles, scores, run directories, measures."""
 
-import json
 import math
 import shutil
 
 import numpy as np
 import pytest
+from harms import cut, edit, flip, remove, write
 
 import minigrad as mg
 from datasets import EOS, PAD, UNK, Batch, build_tokenizer
@@ -279,36 +279,6 @@ def test_an_ensemble_needs_the_same_tokenizers(tmp_path):
         other = saved(translator_of(*sides), tmp_path / f"other {n}")
         with pytest.raises(RunError, match=f"other {n} has other tokenizers"):
             Translator.load(one, other)
-
-
-def edit(name, change):
-    def harm(run):
-        about = json.loads((run / name).read_text(encoding="utf-8"))
-        change(about)
-        (run / name).write_text(json.dumps(about), encoding="utf-8")
-
-    return harm
-
-
-def write(name, data):
-    return lambda run: (run / name).write_bytes(data)
-
-
-def cut(name, size):
-    return lambda run: (run / name).write_bytes((run / name).read_bytes()[:size])
-
-
-def remove(name):
-    return lambda run: (run / name).unlink()
-
-
-def flip(name):
-    def harm(run):
-        data = bytearray((run / name).read_bytes())
-        data[-99] ^= 4
-        (run / name).write_bytes(data)
-
-    return harm
 
 
 def other_weights(run):

@@ -53,7 +53,8 @@ class CrossEntropy(Fused):
     def kernel_inputs(self, x):
         """The first arguments of both kernels."""
         spread = self.spread if self.smoothing else None
-        inputs = self.xp.ascontiguousarray(x), self.classes, self.ignored
+        classes = self.classes.astype(Long, copy=False)
+        inputs = self.xp.ascontiguousarray(x), classes, self.ignored
         return Long(len(x)), x.shape[1], *inputs, self.own, self.share, spread
 
     def launch(self, x):

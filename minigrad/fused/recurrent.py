@@ -373,9 +373,9 @@ def in_blocks(w, columns):
     (256, 20) 86 instead of 113. Blocks of fewer than 64 rows lose that again.
     """
     m, k = w.shape
-    if type(w) is np.ndarray and get_num_threads() == 1:
+    if m * k * columns > SMALL and type(w) is np.ndarray and get_num_threads() == 1:
         for n in range(2, m // 64 + 1):
-            if m % n == 0 and m // n * k * columns <= SMALL < m * k * columns:
+            if m % n == 0 and m // n * k * columns <= SMALL:
                 return w.reshape(n, m // n, k)
     return w
 

@@ -48,14 +48,16 @@ class Kernels:
     def launch(self, name: str, real: np.dtype, blocks: int, arguments: Sequence[Any]) -> None:
         file, function = name.split(".")
         kernel = self.compiled(file, real.char).get_function(function)
-        given = tuple([self.argument(x) for x in arguments])
+        given = tuple([self.argument(x, real) for x in arguments])
         kernel((max(1, min(BLOCKS, blocks)),), (THREADS,), given)
 
-    def argument(self, x: Any) -> Any:
+    def argument(self, x: Any, real: np.dtype) -> Any:
         if x is None:
             return np.uint64(0)  # no array
         if type(x) is int:
             return np.int32(x)
+        if x.dtype not in (real, np.int64, np.bool_):  # it would be read as another type
+            raise TypeError(f"a kernel for {real} was given {x.dtype}")
         return x
 
 
