@@ -386,6 +386,7 @@ def on_a_terminal(args, said):
         shown += some
         if shown.count(b"> ") > prompts and left:
             prompts = shown.count(b"> ")
+            time.sleep(0.3)  # CPython keeps a Ctrl-C between prompt and read until the next key
             os.write(terminal, left.pop(0))
     os.close(terminal)
     with contextlib.suppress(ProcessLookupError):
@@ -414,6 +415,13 @@ def test_the_prompt(run, translator, last):
     for translation in translator.translate(said):
         assert f"{translation}\n" in shown
     assert "Traceback" not in shown
+
+
+def test_scoring_at_the_prompt(script, run):
+    pair = "The cat is here.\tLe chat est ici."
+    shown, rc = on_a_terminal([run, "--score"], [b"no tab\n", pair.encode() + b"\n", b"\n"])
+    assert rc == 0 and "source TAB translation" in shown
+    assert f"{script(run, '--score', text=pair).lines[0]}\n" in shown
 
 
 def test_ctrl_c_at_the_prompt(run):
