@@ -23,7 +23,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from itertools import count
@@ -46,19 +46,10 @@ from minigrad.serialization import write_text
 from models.checks import bptt_report, check_resume
 from models.evaluation import evaluate
 from models.logs import fixed
-from models.optimisation import (
-    AVERAGES,
-    CRITERIA,
-    ON_NONFINITE,
-    OPTIMIZERS,
-    RANGES,
-    SAMPLING,
-    SAMPLING_BY,
-    SCHEDULES,
-    TrainingOptions,
-)
-from models.options import ATTENTIONS, CELLS, INITS, TIES, ModelOptions, OptionError
+from models.optimisation import SCHEDULES, TrainingOptions
+from models.options import ModelOptions, OptionError
 from models.plots import draw_run
+from models.ranges import Amount, Count, Range, Size, Words, number, path, rule, rules
 from models.training import Stopped, Trainer, TrainingError
 from models.translator import FREE, RunError, Translator, read_json
 
@@ -71,30 +62,6 @@ PARTS = "train", "valid", "test"
 MOVED = tuple([f"{part}_{kind}" for part in PARTS for kind in ("file", "src", "tgt")])
 
 INTERRUPTED = 130  # the status of a program that Ctrl-C ended
-
-
-def number(kind: type, low: float, high: float = math.inf) -> Callable[[str], float]:
-    """An argparse type: a finite number of `kind` from low to high."""
-    name = "whole number" if kind is int else "number"
-    bounds = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not (low <= value <= high and value < math.inf):
-            raise argparse.ArgumentTypeError(f"{text} given, expected a {name} {bounds}")
-        return value
-
-    return parse
-
-
-def path(text: str) -> str:
-    """An argparse type: the name of a file or directory; an unset shell variable gives none."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("the name is empty")
-    return text
 
 
 def setting(text: str) -> tuple[str, Any]:
@@ -129,137 +96,141 @@ def arguments() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # what is taken out of a command line must be spelled out in it
     )
-    # beyond 10⁹ NumPy speaks of dimensions, not of memory
-    whole, some, share = number(int, 1, 10**9), number(int, 0), number(float, 0, 0.99)
-    positive, amount = number(float, 1e-12), number(float, 0)
+    known, defaults = {}, {}
+    for options in (ModelOptions, TrainingOptions):
+        known |= rules(options)
+        defaults |= {one.name: one.default for one in fields(options)}
 
-    def add(group, name, kind, default, meaning, **more):
-        if default not in (None, []):
-            meaning += f" (default: {default})"
-        if kind not in (str, path, setting):
-            more["metavar"] = "N"
-        group.add_argument(name, type=kind, default=default, help=meaning, **more)
+    def add(group, name, meaning, **more):
+        """An option; what it may be and its default are those of its field, if it has one."""
+        dest = name[2:].replace("-", "_")
+        allowed = more.pop("allowed", known.get(dest))
+        more.setdefault("default", defaults.get(dest))
+        if isinstance(allowed, Range):
+            more |= {"type": number(allowed), "metavar": "N"}
+        elif isinstance(allowed, Words):
+            more["choices"] = allowed.known
+        if more["default"] not in (None, []):
+            meaning += f" (default: {more['default']})"
+        group.add_argument(name, help=meaning, **more)
 
-    def flag(group, name, meaning, **more):
-        group.add_argument(name, action="store_true", help=meaning, **more)
+    def flag(group, name, meaning):
+        group.add_argument(name, action="store_true", help=meaning)
 
     data = parser.add_argument_group("data (without files: a built-in corpus)")
-    known = "; ".join(f"{name}: {one.description}" for name, one in CORPORA.items())
-    add(data, "--corpus", str, None, f"english-french if not given. {known}", choices=CORPORA,
+    built_in = "; ".join(f"{name}: {one.description}" for name, one in CORPORA.items())
+    add(data, "--corpus", f"english-french if not given. {built_in}", choices=CORPORA,
         metavar="NAME")  # fmt: skip
     for part, use in (("train", "training"), ("valid", "validation"), ("test", "test")):
         tsv = f"{use} pairs, source TAB target, UTF-8"
         if part != "train":
             tsv += "; split off from training, by source sentence, if not given"
-        add(data, f"--{part}-file", path, None, tsv, metavar="TSV")
-        add(data, f"--{part}-src", path, None, f"{use} sources, one a line", metavar="FILE")
-        add(data, f"--{part}-tgt", path, None, f"{use} targets, one a line", metavar="FILE")
-    add(data, "--limit", number(int, 1, 10**7), None, "the first N training pairs (default: all)")
-    add(data, "--data-seed", some, 0, "of a built-in corpus, and of what is split off")
-    add(data, "--max-length", whole, 50, "longer training pairs, in tokens, are left out")
+        file = {"type": path, "metavar": "FILE"}
+        add(data, f"--{part}-file", tsv, type=path, metavar="TSV")
+        add(data, f"--{part}-src", f"{use} sources, one a line", **file)
+        add(data, f"--{part}-tgt", f"{use} targets, one a line", **file)
+    add(data, "--limit", "the first N training pairs (default: all)", allowed=Range(int, 1, 10**7))
+    some, whole = rule(Count), rule(Size)
+    add(data, "--data-seed", "of a built-in corpus, and of what is split off", allowed=some,
+        default=0)  # fmt: skip
+    add(data, "--max-length", "longer training pairs, in tokens, are left out", allowed=whole,
+        default=50)  # fmt: skip
 
     text = parser.add_argument_group("text")
     kinds = "what a token is: words, characters, or pieces of words learned from the training data"
-    add(text, "--tokens", str, None, f"{kinds} (default: words, or the built-in corpus' own)",
-        choices=KINDS)  # fmt: skip
-    add(text, "--source-tokens", str, None, "of the source alone", choices=KINDS)
-    add(text, "--target-tokens", str, None, "of the target alone", choices=KINDS)
+    add(text, "--tokens", f"{kinds} (default: words, or the built-in corpus' own)", choices=KINDS)
+    add(text, "--source-tokens", "of the source alone", choices=KINDS)
+    add(text, "--target-tokens", "of the target alone", choices=KINDS)
     flag(text, "--joint", "one vocabulary for both languages")
     flag(text, "--lowercase", "lower-case everything")
-    add(text, "--max-vocabulary", whole, 20000, "types on each side, the most frequent ones")
-    add(text, "--min-count", whole, 1, "types seen less often become <unk>")
+    add(text, "--max-vocabulary", "types on each side, the most frequent ones", allowed=whole,
+        default=20000)  # fmt: skip
+    add(text, "--min-count", "types seen less often become <unk>", allowed=whole, default=1)
 
     model = parser.add_argument_group("model")
-    add(model, "--cell", str, "lstm", "of encoder and decoder", choices=CELLS)
-    add(model, "--embedding-size", whole, 64, "size of the word vectors")
-    add(model, "--hidden-size", whole, 128, "size of the states, in each direction")
-    add(model, "--layers", number(int, 1, 100), 1, "recurrent layers in encoder and decoder")
-    add(model, "--encoder-hidden-size", whole, None, "where the encoder's differs")
-    add(model, "--encoder-layers", number(int, 1, 100), None, "where the encoder's differ")
+    add(model, "--cell", "of encoder and decoder")
+    add(model, "--embedding-size", "size of the word vectors")
+    add(model, "--hidden-size", "size of the states, in each direction")
+    add(model, "--layers", "recurrent layers in encoder and decoder")
+    add(model, "--encoder-hidden-size", "where the encoder's differs, 0 where not")
+    add(model, "--encoder-layers", "where the encoder's differ, 0 where not")
     flag(model, "--unidirectional", "the encoder reads from the beginning only")
     flag(model, "--reverse-source", "the encoder reads the source backwards")
     flag(model, "--hidden-only", "the decoder takes the encoder's hidden state, not its cell")
-    add(model, "--attention", str, "dot", "how a query finds its source words", choices=ATTENTIONS)
+    add(model, "--attention", "how a query finds its source words")
     flag(model, "--no-attention", "the decoder sees the encoder's last state only")
-    add(model, "--heads", whole, 4, "of multi-head attention")
+    add(model, "--heads", "of multi-head attention")
     flag(model, "--direct-readout", "the output layer sees state and context as they are")
     flag(model, "--input-feeding", "the decoder hears its last attentional vector")
     flag(model, "--coverage", "attention knows what has been attended to")
     flag(model, "--peeky", "the decoder hears the encoder's last state at every step")
-    add(model, "--tie", str, "none", "one matrix for the output layer and the target embeddings, "
-        "or for all embeddings (with --joint)", choices=TIES)  # fmt: skip
-    dropout = "share of embeddings, states between layers and outputs set to zero"
-    add(model, "--dropout", share, 0.1, dropout)
-    add(model, "--embedding-dropout", share, None, "where that of the embeddings differs")
-    add(model, "--output-dropout", share, None, "where that of the outputs differs")
-    add(model, "--annotation-dropout", share, 0.0, "of the encoder's outputs that attention reads")
-    add(model, "--recurrent-dropout", share, 0.0, "of the states, the same at every step")
+    add(model, "--tie", "one matrix for the output layer and the target embeddings, or for all "
+        "embeddings (with --joint)")  # fmt: skip
+    add(model, "--dropout", "share of embeddings, states between layers and outputs set to zero",
+        default=0.1)  # fmt: skip
+    add(model, "--embedding-dropout", "where that of the embeddings differs")
+    add(model, "--output-dropout", "where that of the outputs differs")
+    add(model, "--annotation-dropout", "of the encoder's outputs that attention reads")
+    add(model, "--recurrent-dropout", "of the states, the same at every step")
     flag(model, "--variational", "dropout between layers is the same at every step, too")
     flag(model, "--layer-norm", "layer normalisation in the LSTM")
-    add(model, "--forget-bias", number(float, -100, 100), 1.0, "of the LSTM's forget gates")
-    add(model, "--init", str, "default", "how the weights begin", choices=INITS)
-    std = "standard deviation of the first embeddings (default: 1; tied ones 1 / √size)"
-    add(model, "--embedding-std", number(float, 1e-6, 100), None, std)
+    add(model, "--forget-bias", "of the LSTM's forget gates")
+    add(model, "--init", "how the weights begin")
+    add(model, "--embedding-std", "standard deviation of the first embeddings (default: 1; tied "
+        "ones 1 / √size)")  # fmt: skip
 
     training = parser.add_argument_group("training")
-    epochs = "passes over the training pairs, at most (default: 6 built-in, 20 on your own)"
-    add(training, "--epochs", whole, None, epochs)
-    add(training, "--max-steps", whole, None, "stop after so many steps; --resume goes on")
-    add(training, "--batch-size", whole, 64, "sentences in a batch")
-    add(training, "--batch-tokens", whole, None, "at most so many tokens in a batch instead, "
-        "padding included")  # fmt: skip
-    add(training, "--accumulate", whole, 1, "batches that make one step together")
-    add(training, "--optimizer", str, "adam", "of the library", choices=OPTIMIZERS)
-    add(training, "--optimizer-option", setting, [], "further argument of the optimizer, such as "
-        "momentum=0.9", action="append", metavar="NAME=VALUE")  # fmt: skip
-    add(training, "--lr", positive, 4e-3, "learning rate at the start")
-    add(training, "--schedule", str, "linear", "of the learning rate; linear: to zero at the end "
-        "of the last epoch", choices=SCHEDULES)  # fmt: skip
-    add(training, "--schedule-option", setting, [], "further argument of the schedule, such as "
-        "gamma=0.5", action="append", metavar="NAME=VALUE")  # fmt: skip
-    add(training, "--warmup", some, 0, "steps in which the learning rate rises to its start")
-    add(training, "--weight-decay", amount, 0.0, "the optimizer's")
-    add(training, "--l1", amount, 0.0, "weight of the sum of absolute weights in the loss")
-    add(training, "--label-smoothing", share, 0.0, "share of the truth spread over all types")
-    add(training, "--coverage-loss", amount, 1.0, "weight of attending again, with --coverage")
-    add(training, "--sampling", str, "none", "scheduled sampling: how the share of its own tokens "
-        "that the decoder hears grows", choices=SAMPLING)  # fmt: skip
-    add(
-        training,
-        "--sampling-rate",
-        number(float, *RANGES["sampling_rate"]),
-        0.25,
-        "that share, at the end",
-    )
-    add(training, "--sampling-by", str, "token", "what it is a share of: tokens, or sentences all "
-        "of whose tokens are its own", choices=SAMPLING_BY)  # fmt: skip
-    bptt = "truncate backpropagation to windows of K target steps (default: no truncation)"
-    add(training, "--bptt", whole, None, bptt)
-    add(training, "--encoder-bptt", whole, None, "the same for source steps")
-    add(training, "--clip-norm", amount, None, "largest norm of the gradient, 0 for any "
-        "(default: 1, or any with --clip-value)")  # fmt: skip
-    add(training, "--clip-value", positive, None, "largest element of the gradient instead")
-    add(training, "--on-nonfinite", str, "raise", "a loss or gradient that is not finite ends the "
-        "run, or the step is left out", choices=ON_NONFINITE)  # fmt: skip
-    add(training, "--patience", whole, 3, "stop after so many epochs without better validation")
-    add(training, "--stop-on", str, "loss", "what better means", choices=CRITERIA)
-    add(training, "--average", str, "none", "translate with the mean weights of the last or the "
-        "best epochs", choices=AVERAGES)  # fmt: skip
-    add(training, "--average-count", whole, 5, "how many epochs")
-    add(training, "--ema", number(float, *RANGES["ema"]), 0.0, "decay of a moving average of the "
-        "weights, validated and kept in their place; 0 for none")  # fmt: skip
-    add(training, "--seed", some, 0, "of weights, dropout and order")
-    add(training, "--device", str, "cpu", "cpu, cuda, cuda:1, or auto")
+    add(training, "--epochs", "passes over the training pairs, at most (default: 6 built-in, 20 on "
+        "your own)", default=None)  # fmt: skip
+    add(training, "--max-steps", "stop after so many steps; --resume goes on")
+    add(training, "--batch-size", "sentences in a batch")
+    add(training, "--batch-tokens", "at most so many tokens in a batch instead, padding included")
+    add(training, "--accumulate", "batches that make one step together")
+    further = {"type": setting, "default": [], "action": "append", "metavar": "NAME=VALUE"}
+    add(training, "--optimizer", "of the library")
+    add(training, "--optimizer-option", "further argument of the optimizer, such as momentum=0.9",
+        **further)  # fmt: skip
+    add(training, "--lr", "learning rate at the start")
+    add(training, "--schedule", "of the learning rate; linear: to zero at the end of the last "
+        "epoch")  # fmt: skip
+    add(training, "--schedule-option", "further argument of the schedule, such as gamma=0.5",
+        **further)  # fmt: skip
+    add(training, "--warmup", "steps in which the learning rate rises to its start")
+    add(training, "--weight-decay", "the optimizer's")
+    add(training, "--l1", "weight of the sum of absolute weights in the loss")
+    add(training, "--label-smoothing", "share of the truth spread over all types")
+    add(training, "--coverage-loss", "weight of attending again, with --coverage")
+    add(training, "--sampling", "scheduled sampling: how the share of its own tokens that the "
+        "decoder hears grows")  # fmt: skip
+    add(training, "--sampling-rate", "that share, at the end")
+    add(training, "--sampling-by", "what it is a share of: tokens, or sentences all of whose "
+        "tokens are its own")  # fmt: skip
+    add(training, "--bptt", "truncate backpropagation to windows of K target steps (default: no "
+        "truncation)")  # fmt: skip
+    add(training, "--encoder-bptt", "the same for source steps")
+    add(training, "--clip-norm", "largest norm of the gradient, 0 for any (default: 1, or any with "
+        "--clip-value)", allowed=rule(Amount), default=None)  # fmt: skip
+    add(training, "--clip-value", "largest element of the gradient instead")
+    add(training, "--on-nonfinite", "a loss or gradient that is not finite ends the run, or the "
+        "step is left out")  # fmt: skip
+    add(training, "--patience", "stop after so many epochs without better validation")
+    add(training, "--stop-on", "what better means")
+    add(training, "--average", "translate with the mean weights of the last or the best epochs")
+    add(training, "--average-count", "how many epochs")
+    add(training, "--ema", "decay of a moving average of the weights, validated and kept in their "
+        "place; 0 for none")  # fmt: skip
+    add(training, "--seed", "of weights, dropout and order")
+    add(training, "--device", "cpu, cuda, cuda:1, or auto", default="cpu")
 
     run = parser.add_argument_group("run")
-    out = "a new directory for the run (default: a fresh one under runs/)"
-    add(run, "--out", path, None, out, metavar="DIR")
+    add(run, "--out", "a new directory for the run (default: a fresh one under runs/)", type=path,
+        metavar="DIR")  # fmt: skip
     beside = ", ".join(f"--{name.replace('_', '-')}" for name in WITH_RESUME[1:])
     again = f"go on with a run, as if it had not stopped; beside it only {beside}"
     again += ", and the data files, where they were moved"
-    add(run, "--resume", path, None, again, metavar="RUN")
-    add(run, "--save-every", some, 1000, "steps after which the run is saved, beside the end of "
-        "each epoch; 0 for only then")  # fmt: skip
+    add(run, "--resume", again, type=path, metavar="RUN")
+    add(run, "--save-every", "steps after which the run is saved, beside the end of each epoch; 0 "
+        "for only then")  # fmt: skip
     flag(run, "--check-resume", "show that a killed run of these options goes on bit for bit")
     flag(run, "--bptt-report", "compare truncated with full gradients, of a fresh model or of the "
          "one of --resume")  # fmt: skip
@@ -394,18 +365,17 @@ def check_device(parser: argparse.ArgumentParser, args: argparse.Namespace) -> N
         parser.error(f"--device {args.device}: {error}")
 
 
+def same(options: type, args: argparse.Namespace) -> dict[str, Any]:
+    """What fields and arguments of one name are."""
+    return {one.name: getattr(args, one.name) for one in fields(options) if hasattr(args, one.name)}
+
+
 def model_options(args: argparse.Namespace) -> ModelOptions:
-    values = {f.name: getattr(args, f.name) for f in fields(ModelOptions) if hasattr(args, f.name)}
-    for name in ("encoder_hidden_size", "encoder_layers"):
-        values[name] = values[name] or 0
-    return ModelOptions(**values, bidirectional=not args.unidirectional)
+    return ModelOptions(**same(ModelOptions, args), bidirectional=not args.unidirectional)
 
 
 def training_options(args: argparse.Namespace) -> TrainingOptions:
-    values = {
-        f.name: getattr(args, f.name) for f in fields(TrainingOptions) if hasattr(args, f.name)
-    }
-    values |= {
+    values = same(TrainingOptions, args) | {
         "optimizer_options": args.optimizer_option,
         "schedule_options": args.schedule_option,
         "clip_norm": args.clip_norm or None,

@@ -23,7 +23,6 @@ if __name__ == "__main__" and ANSWER is signal.default_int_handler:
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -31,21 +30,24 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from models.ranges import Range, number, path
+
 HOW_TO_TRAIN = "train one first:  python train_seq2seq.py  (a few minutes), or  make train"
 CHUNK = 1000  # sentences read before the first is written: memory stays bounded, batches stay full
 PATIENCE = 2  # seconds until there is a progress bar
 
-MOST_PENALTY = 100  # beyond, powers of lengths leave the range of floats
+PENALTY = Range(float, 0, 100)  # beyond, powers of lengths leave the range of floats
+SIZE, COUNT = Range(int, 1), Range(int, 0)
 
-# name, type, default, the least, meaning
-SEARCH: list[tuple[str, type, Any, int, str]] = [
-    ("--beam", int, 1, 1, "hypotheses kept at every step; 1 is greedy search"),
-    ("--n-best", int, 1, 1, "translations of each sentence, best first; at most --beam"),
-    ("--length-penalty", float, 0.0, 0, "α of Wu et al. (2016): above 0 for longer translations"),
-    ("--coverage-penalty", float, 0.0, 0, "β of Wu et al.: for looking at every source word"),
-    ("--min-length", int, 0, 0, "tokens that a translation has at least, if --no-repeat lets it"),
-    ("--max-length", int, None, 1, "and at most; without, as many as training lets expect"),
-    ("--no-repeat", int, 0, 0, "no sequence of N tokens twice; 0 for any"),
+# name, what it may be, default, meaning
+SEARCH: list[tuple[str, Range, Any, str]] = [
+    ("--beam", SIZE, 1, "hypotheses kept at every step; 1 is greedy search"),
+    ("--n-best", SIZE, 1, "translations of each sentence, best first; at most --beam"),
+    ("--length-penalty", PENALTY, 0.0, "α of Wu et al. (2016): above 0 for longer translations"),
+    ("--coverage-penalty", PENALTY, 0.0, "β of Wu et al.: for looking at every source word"),
+    ("--min-length", COUNT, 0, "tokens that a translation has at least, if --no-repeat lets it"),
+    ("--max-length", SIZE, None, "and at most; without, as many as training lets expect"),
+    ("--no-repeat", COUNT, 0, "no sequence of N tokens twice; 0 for any"),
 ]
 
 
@@ -53,13 +55,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line; the usage of so many options would bury it."""
         self.exit(2, f"error: {message}; see --help\n")
-
-
-def path(text: str) -> str:
-    """An argparse type: the name of a file or directory; an unset shell variable gives none."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("the name is empty")
-    return text
 
 
 def arguments() -> Parser:
@@ -73,9 +68,10 @@ def arguments() -> Parser:
     )
 
     search = parser.add_argument_group("search")
-    for name, kind, default, _, meaning in SEARCH:
+    for name, allowed, default, meaning in SEARCH:
         meaning += f" (default: {default})" if default is not None else ""
-        search.add_argument(name, type=kind, default=default, help=meaning, metavar="N")
+        kind = {"type": number(allowed), "metavar": "N"}
+        search.add_argument(name, default=default, help=meaning, **kind)
     unknown = "a word that the model does not know becomes the source word that it looked at"
     search.add_argument("--replace-unknown", action="store_true", help=unknown)
     words = "with --replace-unknown: translations of such words, source TAB target"
@@ -90,23 +86,14 @@ def arguments() -> Parser:
     output.add_argument("--plot", metavar="DIR", type=path, help=where)
     shown = "draw the attention in the terminal, on standard error"
     output.add_argument("--show-attention", action="store_true", help=shown)
-    output.add_argument("--batch-size", type=int, default=64, help="sentences at a time (64)")
+    size = "sentences at a time (default: 64)"
+    output.add_argument("--batch-size", type=number(SIZE), default=64, help=size, metavar="N")
     output.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, or auto")
     return parser
 
 
 def check(parser: Parser, args: argparse.Namespace) -> None:
-    """Ends the program where numbers are out of range, or options do not go together."""
-
-    def value(name: str) -> Any:
-        return getattr(args, name[2:].replace("-", "_"))
-
-    for name, _, _, least, _ in [*SEARCH, ("--batch-size", int, 64, 1, "")]:
-        given = value(name)
-        if given is not None and not least <= given < math.inf:
-            parser.error(f"{name} {given}: expected a number of at least {least}")
-        if name.endswith("penalty") and given > MOST_PENALTY:
-            parser.error(f"{name} {given}: expected at most {MOST_PENALTY}")
+    """Ends the program where options do not go together."""
     if args.n_best > args.beam:
         parser.error(f"--n-best {args.n_best}: expected at most --beam, which is {args.beam}")
     if args.max_length is not None and args.max_length < args.min_length:
@@ -115,9 +102,9 @@ def check(parser: Parser, args: argparse.Namespace) -> None:
         )
     if args.dictionary and not args.replace_unknown:
         parser.error("--dictionary goes with --replace-unknown")
-    switches = [("--replace-unknown", bool, False, 0, "")]
-    for name, _, default, _, _ in [*SEARCH, *switches] if args.score else []:
-        if value(name) != default:
+    defaults = {name: default for name, _, default, _ in SEARCH} | {"--replace-unknown": False}
+    for name, default in defaults.items() if args.score else ():
+        if getattr(args, name[2:].replace("-", "_")) != default:
             parser.error(f"{name} is for translating: --score takes translations as they are")
 
 
@@ -137,8 +124,8 @@ def lines_of(stream: TextIO | None) -> Iterator[str]:
         fail("standard input is closed: give sentences as arguments, or a file")
     stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     try:
-        for number, line in enumerate(stream):
-            line = line.removeprefix("\ufeff") if number == 0 else line  # a byte order mark
+        for n, line in enumerate(stream):
+            line = line.removeprefix("\ufeff") if n == 0 else line  # a byte order mark
             yield line.removesuffix("\n").removesuffix("\r")
     except OSError as error:
         fail(f"cannot read standard input: {error.strerror or error}")

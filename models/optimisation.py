@@ -6,15 +6,25 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import minigrad as mg
 from minigrad import nn, optim
 from minigrad.optim import lr_scheduler
 
-from .options import OptionError
+from .ranges import (
+    Amount,
+    Count,
+    OptionError,
+    Positive,
+    Range,
+    Share,
+    Size,
+    Words,
+    check_ranges,
+)
 
 OPTIMIZERS = {
     "adam": optim.Adam,
@@ -64,27 +74,6 @@ SAMPLING = "none", "constant", "linear", "inverse-sigmoid"
 SAMPLING_BY = "token", "sentence"
 AVERAGES = "none", "last", "best"
 ON_NONFINITE = "raise", "skip"
-WORDS = {
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "on_nonfinite": ON_NONFINITE,
-    "stop_on": CRITERIA,
-    "average": AVERAGES,
-    "sampling": SAMPLING,
-    "sampling_by": SAMPLING_BY,
-}
-# the least and the most of numbers; without an entry a whole number begins at 1, another at 0
-RANGES = {
-    "warmup": (0, math.inf),
-    "save_every": (0, math.inf),
-    "seed": (0, math.inf),
-    "lr": (1e-12, math.inf),
-    "clip_norm": (1e-12, math.inf),
-    "clip_value": (1e-12, math.inf),
-    "ema": (0, 0.999999),
-    "label_smoothing": (0, 0.99),
-    "sampling_rate": (0, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -93,55 +82,39 @@ class TrainingOptions:
     for values of another kind and out of range.
     """
 
-    epochs: int = 6
-    max_steps: int | None = None
-    batch_size: int = 64
-    batch_tokens: int | None = None
-    accumulate: int = 1
-    optimizer: str = "adam"
+    epochs: Size = 6
+    max_steps: Size | None = None
+    batch_size: Size = 64
+    batch_tokens: Size | None = None
+    accumulate: Size = 1
+    optimizer: Annotated[str, Words(tuple(OPTIMIZERS))] = "adam"
     optimizer_options: dict = field(default_factory=dict)
-    lr: float = 4e-3
-    weight_decay: float = 0.0
-    l1: float = 0.0
-    schedule: str = "linear"
+    lr: Positive = 4e-3
+    weight_decay: Amount = 0.0
+    l1: Amount = 0.0
+    schedule: Annotated[str, Words(tuple(SCHEDULES))] = "linear"
     schedule_options: dict = field(default_factory=dict)
-    warmup: int = 0
-    clip_norm: float | None = 1.0
-    clip_value: float | None = None
-    on_nonfinite: str = "raise"
-    patience: int = 3
-    stop_on: str = "loss"
-    average: str = "none"
-    average_count: int = 5
-    ema: float = 0.0
-    label_smoothing: float = 0.0
-    coverage_loss: float = 1.0
-    bptt: int | None = None
-    encoder_bptt: int | None = None
-    sampling: str = "none"
-    sampling_rate: float = 0.25
-    sampling_by: str = "token"
-    save_every: int = 1000
-    seed: int = 0
+    warmup: Count = 0
+    clip_norm: Positive | None = 1.0
+    clip_value: Positive | None = None
+    on_nonfinite: Annotated[str, Words(ON_NONFINITE)] = "raise"
+    patience: Size = 3
+    stop_on: Annotated[str, Words(tuple(CRITERIA))] = "loss"
+    average: Annotated[str, Words(AVERAGES)] = "none"
+    average_count: Size = 5
+    ema: Annotated[float, Range(float, 0, 0.999999)] = 0.0
+    label_smoothing: Share = 0.0
+    coverage_loss: Amount = 1.0
+    bptt: Size | None = None
+    encoder_bptt: Size | None = None
+    sampling: Annotated[str, Words(SAMPLING)] = "none"
+    sampling_rate: Annotated[float, Range(float, 0, 1)] = 0.25
+    sampling_by: Annotated[str, Words(SAMPLING_BY)] = "token"
+    save_every: Count = 1000
+    seed: Count = 0
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value, (kind, *nothing) = getattr(self, one.name), one.type.split(" | ")
-            if nothing and value is None:
-                continue
-            if kind == "str" and value not in WORDS[one.name]:
-                known = ", ".join(WORDS[one.name])
-                raise OptionError(f"{one.name} is {value!r}: expected one of {known}")
-            if kind == "dict" and not isinstance(value, dict):
-                raise OptionError(f"{one.name} is {value!r}: expected names with their values")
-            if kind in ("int", "float"):
-                low, high = RANGES.get(one.name, (int(kind == "int"), math.inf))
-                kinds = int if kind == "int" else (int, float)
-                number = isinstance(value, kinds) and not isinstance(value, bool)
-                if not number or not low <= value <= high or not value < math.inf:
-                    what = "whole number" if kind == "int" else "number"
-                    bounds = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
-                    raise OptionError(f"{one.name} is {value!r}: expected a {what} {bounds}")
+        check_ranges(self)
 
     def own_share(self, step: int, steps: int) -> float:
         """Scheduled sampling (Bengio et al. 2015): the share of tokens that the decoder hears from

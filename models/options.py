@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any
+
+from .ranges import Layers, OptionError, Range, Share, Size, Words, check_ranges
 
 CELLS = "lstm", "gru", "rnn"
 ATTENTIONS = "none", "dot", "general", "additive", "multi-head"
 TIES = "none", "target", "all"
 INITS = "default", "lecun", "xavier", "orthogonal"
-
-
-class OptionError(ValueError):
-    """Options that do not go together; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -47,56 +44,36 @@ class ModelOptions:
       the root of `embedding_size` for an embedding that is the output layer, too
     """
 
-    cell: str = "lstm"
-    embedding_size: int = 64
-    hidden_size: int = 128
-    layers: int = 1
-    encoder_hidden_size: int = 0
-    encoder_layers: int = 0
+    cell: Annotated[str, Words(CELLS)] = "lstm"
+    embedding_size: Size = 64
+    hidden_size: Size = 128
+    layers: Layers = 1
+    encoder_hidden_size: Annotated[int, Range(int, 0, 10**9)] = 0
+    encoder_layers: Annotated[int, Range(int, 0, 100)] = 0
     bidirectional: bool = True
     reverse_source: bool = False
     hidden_only: bool = False
-    attention: str = "dot"
-    heads: int = 4
+    attention: Annotated[str, Words(ATTENTIONS)] = "dot"
+    heads: Size = 4
     direct_readout: bool = False
     input_feeding: bool = False
     coverage: bool = False
     peeky: bool = False
-    tie: str = "none"
-    dropout: float = 0.0
-    embedding_dropout: float | None = None
-    output_dropout: float | None = None
-    annotation_dropout: float = 0.0
-    recurrent_dropout: float = 0.0
+    tie: Annotated[str, Words(TIES)] = "none"
+    dropout: Share = 0.0
+    embedding_dropout: Share | None = None
+    output_dropout: Share | None = None
+    annotation_dropout: Share = 0.0
+    recurrent_dropout: Share = 0.0
     variational: bool = False
     layer_norm: bool = False
-    forget_bias: float = 1.0
-    init: str = "default"
-    embedding_std: float | None = None
+    forget_bias: Annotated[float, Range(float, -100, 100)] = 1.0
+    init: Annotated[str, Words(INITS)] = "default"
+    embedding_std: Annotated[float, Range(float, 1e-6, 100)] | None = None
 
     def __post_init__(self) -> None:
         """Raises OptionError for values out of range and for options that do not go together."""
-        words = {"cell": CELLS, "attention": ATTENTIONS, "tie": TIES, "init": INITS}
-        for name, known in words.items():
-            if getattr(self, name) not in known:
-                raise OptionError(
-                    f"{name} is {getattr(self, name)!r}: expected one of {', '.join(known)}"
-                )
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "bool" and not isinstance(value, bool):
-                raise OptionError(f"{field.name} is {value!r}: expected true or false")
-            if field.type == "int":
-                least = 0 if field.name.startswith("encoder_") else 1
-                if type(value) is not int or value < least:
-                    raise OptionError(
-                        f"{field.name} is {value!r}: expected a whole number of at least {least}"
-                    )
-            if "dropout" in field.name and value is not None and not 0 <= value < 1:
-                raise OptionError(f"{field.name} is {value!r}: expected a share from 0 to below 1")
-        std = self.embedding_std
-        if std is not None and not 0 < std < math.inf:
-            raise OptionError(f"embedding_std is {std!r}: expected a finite number above 0")
+        check_ranges(self)
         for wrong, why in self.conflicts():
             if wrong:
                 raise OptionError(why)
