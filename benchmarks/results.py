@@ -135,18 +135,18 @@ def experiments() -> Iterator[Experiment]:
     lecun, large = "--init lecun --hidden-only", "embeddings of size 1"
     book = f"{lecun} --embedding-std 0.01"  # and what it reads is of one width
     own, cell = "PyTorch's initialisation", "the same, and the decoder takes over the cell"
-    for name, what, more, published in (
-        ("attention", "attention", f"{book} --attention dot --direct-readout", "99.92 %"),
-        ("plain", "plain", f"{book} --no-attention", "0.00 %"),
-        ("peeky", "peeky", f"{book} --no-attention --peeky", "99.98 %"),
-        ("attention-large", f"attention, {large}", f"{lecun} --attention dot", ""),
-        ("plain-large", f"plain, {large}", f"{lecun} --no-attention", ""),
-        ("attention-own", f"attention, {own}", "--hidden-only --attention dot", ""),
-        ("plain-own", f"plain, {own}", "--hidden-only --no-attention", ""),
-        ("attention-cell", f"attention, {cell}", "--attention dot", ""),
-        ("plain-cell", f"plain, {cell}", "--no-attention", ""),
+    padded, bare = "dates-padded", "dates"
+    for name, file, what, more, published in (
+        ("attention", padded, "attention", f"{book} --attention dot --direct-readout", "99.92 %"),
+        ("plain", padded, "plain", f"{book} --no-attention", "0.00 %"),
+        ("peeky", padded, "peeky", f"{book} --no-attention --peeky", "99.98 %"),
+        ("attention-large", bare, f"attention, {large}", f"{lecun} --attention dot", ""),
+        ("plain-large", bare, f"plain, {large}", f"{lecun} --no-attention", ""),
+        ("attention-own", bare, f"attention, {own}", "--hidden-only --attention dot", ""),
+        ("plain-own", bare, f"plain, {own}", "--hidden-only --no-attention", ""),
+        ("attention-cell", bare, f"attention, {cell}", "--attention dot", ""),
+        ("plain-cell", bare, f"plain, {cell}", "--no-attention", ""),
     ):
-        file = "dates-padded" if published else "dates"
         train = DATES.replace("{more}", more).replace("{file}", file)
         beside = f"{published} ({BOOK})" if published else "–"
         yield Experiment(f"dates-{name}", f"dates, {what}", train, beside, seeds=seeds, data="book")
