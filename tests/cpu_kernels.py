@@ -78,8 +78,10 @@ class CpuKernels:
             return ctypes.c_void_p(None)
         if type(x) is int:
             return ctypes.c_int(x)
-        if isinstance(x, np.integer):
-            return ctypes.c_long(int(x))
+        if type(x) is float:
+            return np.ctypeslib.as_ctypes_type(real)(x)
+        if isinstance(x, np.generic):
+            return np.ctypeslib.as_ctypes_type(x.dtype)(x.item())
         memory = x._memory
         assert memory.dtype in (real, bool, np.int64), memory.dtype
         return ctypes.c_void_p(memory.__array_interface__["data"][0])

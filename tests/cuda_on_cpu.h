@@ -18,6 +18,9 @@ inline void __syncthreads() { meeting->arrive_and_wait(); }
 template <class T> T atomicAdd(T* where, T what) {
     return std::atomic_ref<T>(*where).fetch_add(what);
 }
+inline unsigned long __umul64hi(unsigned long a, unsigned long b) {
+    return (unsigned __int128)a * b >> 64;
+}
 using std::exp, std::log, std::sqrt, std::tanh;
 
 extern "C" void be(unsigned thread, unsigned threads, unsigned block, unsigned blocks) {

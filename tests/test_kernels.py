@@ -93,6 +93,16 @@ def embedding(device, dtype="float64", shape=(5, 8), padding=3):
     return [table.grad.to_numpy()]
 
 
+def dropout(device, dtype="float64", shape=(5, 7), p=0.3):
+    mg.manual_seed(1)
+    x = mg.ones(shape, dtype=dtype, device=device).requires_grad_()
+    uploads = STRICT.uploads
+    y = nn.functional.dropout(x, p)
+    y.sum().backward()
+    assert STRICT.uploads == uploads
+    return [y.detach().to_numpy(), x.grad.to_numpy()]
+
+
 def compare(kernels, monkeypatch, work, dtype="float64"):
     """The kernels against NumPy; returns which of them ran."""
     expected = work("cpu", dtype)
@@ -117,7 +127,8 @@ of_both = pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_recurrent_kernels_agree_with_numpy(name, training, lengths, dtype, kernels, monkeypatch):
     work = partial(layer, LAYERS[name], lengths=lengths, training=training)
     steps = 4 * T  # of two layers in two directions
-    expected = [f"{name}_forward"] * steps + [f"{name}_backward"] * steps
+    expected = ["drop_factors"] * 4 * training
+    expected += [f"{name}_forward"] * steps + [f"{name}_backward"] * steps
     assert compare(kernels, monkeypatch, work, dtype) == expected
 
 
@@ -165,6 +176,20 @@ def test_the_embedding_kernel_agrees_with_numpy(shape, padding, dtype, kernels, 
     assert ran == ["embedding_add"] * (math.prod(shape) > 0)
 
 
+@needs_a_compiler
+@of_both
+@pytest.mark.parametrize("p", [0.3, 1e-12, 1 - 1e-12])
+@pytest.mark.parametrize("shape", [(5, 7), (1,), (8,), (3, 5, 17), (0,)], ids=str)
+def test_dropout_is_the_same_on_every_device(shape, p, dtype, kernels, monkeypatch):
+    """Bit for bit, against NumPy's own Philox."""
+    ours, theirs = dropout("cpu", dtype, shape, p), []
+    with monkeypatch.context() as during:
+        during.setattr(STRICT, "kernels", kernels)
+        theirs = dropout("strict", dtype, shape, p)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 # a kernel with a fault must not pass
 
 MUTANTS = [
@@ -192,6 +217,12 @@ MUTANTS = [
     ("embedding", "id == skip || ", ""),
     ("embedding", "ids[first - 1] == id", "ids[first - 1] > id"),
     ("embedding", "rows[order[m] * D + d]", "rows[m * D + d]"),
+    ("dropout", "philox(block + 1", "philox(block"),
+    ("dropout", "32 * (n % 2)", "0"),
+    ("dropout", "c.w[3] ^ k1", "c.w[3]"),
+    ("dropout", "round < 10", "round < 9"),
+    ("dropout", "? 0 : scale", "? 0 : 1"),
+    ("dropout", "8 * block + n < N", "8 * block + n < N - 1"),
     ("kernels.h", "n += (long)blockDim.x * gridDim.x", "n += (long)blockDim.x"),
     ("kernels.h", "(REAL)0.5 * x) + (REAL)0.5", "(REAL)0.5 * x)"),
 ]
@@ -216,6 +247,7 @@ WORKS = {
     "recurrent": [partial(layer, nn.LSTM), partial(layer, nn.GRU)],
     "cross_entropy": [cross_entropy],
     "embedding": [embedding],
+    "dropout": [dropout],
     "kernels.h": [partial(layer, nn.LSTM)],
 }
 

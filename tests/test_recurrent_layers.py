@@ -99,11 +99,16 @@ def same(actual, expected, what, tolerance=1e-11):
         np.testing.assert_allclose(a, e, tolerance, tolerance, err_msg=f"{what}, result {n}")
 
 
+def factors_of(uniform, p, dtype="float64"):
+    """What dropout multiplies with, 0 with probability p."""
+    return mg.tensor((uniform >= p) / max(1 - p, 1e-9), dtype=dtype)
+
+
 def one_seed_each(module, ids):
     """From now on the numbers drawn for a sentence depend on its id alone, not on its batch."""
     calls = itertools.count()
 
-    def drawn(*shape):
+    def factors(p, *shape):
         call, steps = next(calls), shape[:-2]
         columns = []
         for b in ids:
@@ -111,9 +116,9 @@ def one_seed_each(module, ids):
             columns.append(
                 rng.random((*[20] * len(steps), shape[-1]))[: steps[0] if steps else None]
             )
-        return mg.tensor(np.stack(columns, axis=-2))
+        return factors_of(np.stack(columns, axis=-2), p)
 
-    module.drawn = drawn
+    module.factors = factors
 
 
 def run(module, x, parts, lengths, truncate, y_weights, state_weights, ids):
@@ -212,11 +217,11 @@ def test_the_backward_direction_is_the_forward_one_on_turned_sentences(make, opt
         results = []
         for m, way in ((module, lambda x: x), (forward, turn)):
 
-            def drawn(*shape, way=way):  # for each token the same
+            def factors(p, *shape, way=way):  # for each token the same
                 numbers = values(*shape, seed=shape[-1]) % 1
-                return mg.tensor(way(numbers) if len(shape) == 3 else numbers)
+                return factors_of(way(numbers) if len(shape) == 3 else numbers, p)
 
-            m.drawn = drawn
+            m.factors = factors
             leaf = mg.tensor(way(x), requires_grad=True)
             hx = as_state([mg.tensor(p[-m.bidirectional - 1 :][-1:]) for p in parts])
             if m is module:
@@ -332,8 +337,8 @@ def test_float32_stays(make, options):
         for m, dtype in ((module, mg.float32), (exact, mg.float64)):
             mg.manual_seed(0)
             numbers = iter([np.random.default_rng(n) for n in range(99)])
-            m.drawn = lambda *shape, m=m, dtype=dtype, numbers=numbers: mg.tensor(
-                next(numbers).random(shape), dtype=dtype
+            m.factors = lambda p, *shape, dtype=dtype, numbers=numbers: factors_of(
+                next(numbers).random(shape), p, dtype
             )
             y, state = m(
                 x.to(dtype), as_state([p.to(dtype) for p in parts]),
@@ -699,13 +704,13 @@ def fixed(module, seed=0):
     """Draws the same numbers in every call."""
     rng, cache = np.random.default_rng(seed), {}
 
-    def drawn(*shape):
+    def factors(p, *shape):
         n = next(count)
         if n not in cache:
             cache[n] = rng.random(shape)
-        return mg.tensor(cache[n])
+        return factors_of(cache[n], p)
 
-    module.drawn = drawn
+    module.factors = factors
     count = itertools.count()
 
     def call(x, parts, params, **time):

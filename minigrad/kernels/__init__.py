@@ -37,7 +37,8 @@ class Kernels:
 
     def __call__(self, name: str, real: np.dtype, count: int, *arguments: Any) -> None:
         """Launch with a thread for each of `count` numbers. Arguments are arrays, of which a kernel
-        sees no strides, None for no array, whole numbers, and `Long` ones.
+        sees no strides, None for no array, Python's int and float for int and REAL, and NumPy's
+        numbers for those of other types.
         """
         self.launch(name, real, -(-count // THREADS), arguments)
 
@@ -56,6 +57,10 @@ class Kernels:
             return np.uint64(0)  # no array
         if type(x) is int:
             return np.int32(x)
+        if type(x) is float:
+            return real.type(x)
+        if isinstance(x, np.generic):
+            return x  # a number of that type
         if x.dtype not in (real, np.int64, np.bool_):  # it would be read as another type
             raise TypeError(f"a kernel for {real} was given {x.dtype}")
         return x

@@ -13,7 +13,7 @@ from .. import fused, ops
 from ..backend import backend_of
 from ..dtypes import get_default_dtype
 from ..ops import zeros
-from ..ops.random import Generator, rand
+from ..ops.random import Generator, drop_factors
 from ..tensor import Tensor, wrap
 from . import functional as F
 from . import init
@@ -259,8 +259,11 @@ class RNNBase(Module):
         state = self.recurrent_dropout if self.training else 0.0
         between = self.dropout if self.training and self.variational else 0.0
         return Masks(
-            [self.factors(state, B, size) for _ in range(n * self.directions)],
-            [self.factors(between, B, self.directions * size) for _ in range(n - 1)],
+            [self.factors(state, B, size) if state else None for _ in range(n * self.directions)],
+            [
+                self.factors(between, B, self.directions * size) if between else None
+                for _ in range(n - 1)
+            ],
         )
 
     def between(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -280,23 +283,15 @@ class RNNBase(Module):
             options["zoneout"] = tuple(
                 None
                 if not p
-                else (self.drawn(*x.shape[:2], size) < p).array
+                else (self.factors(p, *x.shape[:2], size) == 0).array
                 if self.training
                 else p
                 for p, size in shares
             )
         return options
 
-    def factors(self, p: float, B: int, size: int) -> Tensor | None:
-        if not p:
-            return None
-        kept = self.drawn(B, size) >= p
-        dtype = getattr(self, self._all_weights[0][0]).dtype
-        return kept.to(dtype=dtype) * (1 / (1 - p) if p < 1 else 0.0)
-
-    def drawn(self, *shape: int) -> Tensor:
-        device = getattr(self, self._all_weights[0][0]).device
-        return rand(*shape, generator=self.generator, device=device)
+    def factors(self, p: float, *shape: int) -> Tensor:
+        return drop_factors(shape, p, getattr(self, self._all_weights[0][0]), self.generator)
 
     def check_input(self, x: Tensor, ndim: int) -> None:
         name, weight = type(self).__name__, getattr(self, self._all_weights[0][0])

@@ -1,7 +1,10 @@
-"""Random Tensors, drawn on the host from a generator: every device sees the same numbers."""
+"""Random Tensors: every device sees the same numbers. All but the factors of dropout are drawn on
+the host.
+"""
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from functools import cached_property
@@ -11,6 +14,7 @@ import numpy as np
 
 from ..backend import backend_of
 from ..dtypes import device as Device
+from ..kernels import REALS, Long
 from ..tensor import Tensor, wrap
 from .birth import factory, shape_of
 from .promotion import default_dtype
@@ -198,6 +202,35 @@ def randint_like(input: Tensor, *bounds: int, low: int = 0, high: Any = None, **
     """Integers from low (0 if left out) to high - 1, in the dtype of `input`."""
     low, high = (low, *bounds)[-2:] if high is None else (*bounds, low)[:1] + (high,)
     return _like(randint, input, low=low, high=high, **options)
+
+
+# drawn where they are used
+
+
+def drop_factors(
+    shape: tuple[int, ...], p: float, like: Tensor, generator: Generator | None = None
+) -> Tensor:
+    """What dropout multiplies with, in the dtype and on the device of `like`: 0 with probability
+    0 < p <= 1, else 1 / (1 - p).
+
+    The generator gives a key alone. The number of an element is a function of the key and of its
+    place, Philox 4x64-10 (Salmon et al. 2011): a GPU computes it without an upload, and the same on
+    every device. p counts in steps of 2⁻³².
+    """
+    backend, dtype, count = backend_of(like.array), like.array.dtype, math.prod(shape)
+    if p == 1:
+        return wrap(backend.xp.zeros(shape, dtype))
+    key = int(host_of(generator).integers(2**63))
+    threshold, scale = np.uint32(min(round(p * 2**32), 2**32 - 1)), 1 / (1 - p)
+    if backend.kernels and dtype.char in REALS:
+        factors = backend.xp.empty(shape, dtype)
+        blocks = -(-count // 8)  # a thread for each: a block of Philox is enough for 8 elements
+        given = Long(count), factors, Long(key), threshold, scale
+        backend.kernels("dropout.drop_factors", dtype, blocks, *given)
+        return wrap(factors)
+    words = np.random.Philox(key=key).random_raw(-(-count // 2)).view(np.uint32)[:count]
+    factors = np.multiply((words >= threshold).reshape(shape), scale, dtype=dtype)
+    return wrap(backend.upload(np.asarray(factors)))
 
 
 # draws from distributions that tensors give

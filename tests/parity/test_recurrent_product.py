@@ -464,10 +464,10 @@ def record(module, rng):
     """
     groups, masks = [], [[]]
 
-    def drawn(*shape):
+    def factors(p, *shape):
         into = groups[-1] if groups else masks[0]
         into.append(rng.random(shape))
-        return mg.tensor(into[-1])
+        return mg.tensor((into[-1] >= p) / max(1 - p, 1e-9))
 
     def apart(method, kept):
         def call(*args):
@@ -479,7 +479,7 @@ def record(module, rng):
 
         return call
 
-    module.drawn = drawn
+    module.factors = factors
     module.noise, module.between = apart(module.noise, 0), apart(module.between, 1)
     return groups
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 
-from ...ops.random import Generator, rand
+from ...ops.random import Generator, drop_factors
 from ...tensor import Tensor
 
 
 def check_probability(p: float) -> None:
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability {p}: expected a number from 0 to 1")
-
-
-def _kept(shape: tuple, p: float, x: Tensor, generator: Generator | None) -> Tensor:
-    """1 with probability 1 - p, else 0, in the dtype and on the device of x."""
-    drawn = rand(tuple(shape), generator=generator, device=x.device) >= p
-    return drawn.to(dtype=x.dtype)
 
 
 def dropout(
@@ -38,7 +32,7 @@ def dropout(
 def _dropped(
     x: Tensor, shape: tuple, p: float, inplace: bool, generator: Generator | None = None
 ) -> Tensor:
-    factor = 0.0 if p == 1 else _kept(shape, p, x, generator) * (1 / (1 - p))
+    factor = drop_factors(tuple(shape), p, x, generator)
     return x.mul_(factor) if inplace else x * factor
 
 
@@ -97,6 +91,6 @@ def _alpha(x: Tensor, shape: tuple, p: float, training: bool, inplace: bool) -> 
         return x.mul_(0.0) if inplace else x * 0.0
     low = -1.7580993408473766  # what selu tends to for x -> -∞
     scale = 1 / math.sqrt((1 - p) * (1 + p * low * low))
-    kept = _kept(shape, p, x, None)
+    kept = (drop_factors(shape, p, x) != 0).to(dtype=x.dtype)
     factor, shift = kept * scale, ((1 - kept) - p) * (low * scale)
     return x.mul_(factor).add_(shift) if inplace else x * factor + shift
