@@ -56,7 +56,7 @@ from models.translator import FREE, RunError, Translator, read_json
 Pairs = list[tuple[str, str]]
 
 # what may be said beside --resume: the rest is as the run began
-WITH_RESUME = "resume", "epochs", "max_steps", "save_every", "device", "bptt_report"
+WITH_RESUME = "resume", "epochs", "patience", "max_steps", "save_every", "device", "bptt_report"
 # and where the data lies now: that it is the same is seen by its digest
 PARTS = "train", "valid", "test"
 MOVED = tuple([f"{part}_{kind}" for part in PARTS for kind in ("file", "src", "tgt")])
@@ -155,7 +155,8 @@ def arguments() -> argparse.ArgumentParser:
     add(model, "--encoder-hidden-size", "where the encoder's differs, 0 where not")
     add(model, "--encoder-layers", "where the encoder's differ, 0 where not")
     flag(model, "--unidirectional", "the encoder reads from the beginning only")
-    flag(model, "--reverse-source", "the encoder reads the source backwards")
+    flag(model, "--reverse-source", "the encoder reads the source backwards; makes a difference "
+         "with --unidirectional")  # fmt: skip
     flag(model, "--hidden-only", "the decoder takes the encoder's hidden state, not its cell")
     add(model, "--attention", "how a query finds its source words")
     flag(model, "--no-attention", "the decoder sees the encoder's last state only")
@@ -237,6 +238,14 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def given() -> dict[str, Any]:
+    """What the command line says, without any defaults."""
+    parser = arguments()
+    names = vars(parser.parse_args([]))
+    parser.set_defaults(**dict.fromkeys(names))
+    return {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+
+
 def refuse(parser: argparse.ArgumentParser, names: list[str]) -> None:
     """Options that --resume does not take."""
     if names:
@@ -246,9 +255,7 @@ def refuse(parser: argparse.ArgumentParser, names: list[str]) -> None:
 
 def resumed(parser: argparse.ArgumentParser, args: argparse.Namespace) -> argparse.Namespace:
     """What the run of --resume began with, and what is changed."""
-    run = Path(args.resume)
-    parser.set_defaults(**dict.fromkeys(vars(args)))
-    said = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    run, said = Path(args.resume), given()
     refuse(parser, [name for name in said if name not in WITH_RESUME + MOVED])
     if not os.path.isdir(run):
         parser.error(f"--resume {run}: there is no such run directory")
@@ -306,10 +313,11 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
         parser.error(
             f"--out {args.out} exists already; a run is never overwritten: name a new directory"
         )
+    said = given()
     for needed, names, why in inert(args):
-        given = [name for name in names if getattr(args, name) != parser.get_default(name)]
-        if given and not needed:
-            parser.error(f"--{given[0].replace('_', '-')} {why}")
+        idle = [name for name in names if name in said]
+        if idle and not needed:
+            parser.error(f"--{idle[0].replace('_', '-')} {why}")
     if args.no_attention:
         args.attention = "none"
     if args.clip_value and args.clip_norm:
@@ -349,12 +357,18 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def inert(args: argparse.Namespace) -> list[tuple[bool, tuple[str, ...], str]]:
     """What must be so for options to have an effect, these options, and a word about it."""
     return [
-        (not args.no_attention, ("attention",), "and --no-attention contradict each other"),
+        (not args.no_attention, ("attention",), "or --no-attention, not both"),
         (args.attention == "multi-head", ("heads",), "is for --attention multi-head"),
         (args.cell == "lstm", ("forget_bias",), f"is of the LSTM, not of --cell {args.cell}"),
         (args.coverage, ("coverage_loss",), "is for --coverage"),
         (args.sampling != "none", ("sampling_rate", "sampling_by"), "is for --sampling"),
         (args.average != "none", ("average_count",), "is for --average last or best"),
+        (
+            not (args.source_tokens and args.target_tokens),
+            ("tokens",),
+            "says what --source-tokens and --target-tokens say: give one or the other",
+        ),
+        (not args.bptt_report, ("out",), "is for a run: --bptt-report writes none"),
     ]
 
 
@@ -495,8 +509,8 @@ def report(
         replace(options, attention="none")
     except OptionError:  # others need it
         return
-    given = without(sys.argv[1:], "--out", "--attention", "--heads")
-    again = command_line("train_seq2seq.py", *given, "--no-attention")
+    others = without(sys.argv[1:], "--out", "--attention", "--heads")
+    again = command_line("train_seq2seq.py", *others, "--no-attention")
     print(f"see what attention is for:  {again}")
 
 
@@ -610,8 +624,8 @@ def main() -> None:
     run, kept = None, ""
     try:
         if args.check_resume:
-            given = [one for one in sys.argv[1:] if one != "--check-resume"]
-            print(check_resume(Path(__file__), without(given, "--out", "--max-steps")))
+            others = [one for one in sys.argv[1:] if one != "--check-resume"]
+            print(check_resume(Path(__file__), without(others, "--out", "--max-steps")))
             return
         trainer, splits, run = resume(args) if args.resume else begin(args)
         kept = f"; what was saved is kept: --resume {run} goes on from there"

@@ -80,12 +80,16 @@ def arguments() -> Parser:
     output = parser.add_argument_group("output")
     lines = "JSON lines: source, translation, tokens, scores, attention"
     output.add_argument("--json", action="store_true", help=lines)
-    given = "input is source TAB translation; output the translation's log-probability"
+    given = (
+        "input is source TAB translation; output the translation's log-probability, where <unk> "
+    )
+    given += "is read as the letters it is"
     output.add_argument("--score", action="store_true", help=given)
     where = "draw attention and decoder gates of each sentence into a directory, as PNG and SVG"
     output.add_argument("--plot", metavar="DIR", type=path, help=where)
-    shown = "draw the attention in the terminal, on standard error"
-    output.add_argument("--show-attention", action="store_true", help=shown)
+    for what in "attention", "gates":
+        shown = f"draw the {what} in the terminal, on standard error"
+        output.add_argument(f"--show-{what}", action="store_true", help=shown)
     size = "sentences at a time (default: 64)"
     output.add_argument("--batch-size", type=number(SIZE), default=64, help=size, metavar="N")
     output.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, or auto")
@@ -94,8 +98,6 @@ def arguments() -> Parser:
 
 def check(parser: Parser, args: argparse.Namespace) -> None:
     """Ends the program where options do not go together."""
-    if args.n_best > args.beam:
-        parser.error(f"--n-best {args.n_best}: expected at most --beam, which is {args.beam}")
     if args.max_length is not None and args.max_length < args.min_length:
         parser.error(
             f"--max-length {args.max_length}: expected at least --min-length, {args.min_length}"
@@ -106,6 +108,8 @@ def check(parser: Parser, args: argparse.Namespace) -> None:
     for name, default in defaults.items() if args.score else ():
         if getattr(args, name[2:].replace("-", "_")) != default:
             parser.error(f"{name} is for translating: --score takes translations as they are")
+    if args.n_best > args.beam:
+        parser.error(f"--n-best {args.n_best}: expected at most --beam, which is {args.beam}")
 
 
 def runs() -> list[Path]:
@@ -307,21 +311,30 @@ def write(
         if args.json:
             print(json.dumps(record(number, sentence, one), ensure_ascii=False))
         elif args.score:
-            print(f"{one.log_probability:.6f}")
+            print(f"{one.log_probability:.4f}")
         elif args.n_best > 1:
-            print(f"{number}\t{one.score:.6f}\t{one.text}")
+            # beyond four places the order of sums shows: how the sentences were batched
+            print(f"{number}\t{one.score:.4f}\t{one.text}")
         else:
             print(one.text)
-    if args.show_attention or args.plot:
-        from models.plots import draw_translation
-        from models.terminal import attention_text
+    if not (args.show_attention or args.show_gates or args.plot):
+        return
+    if not best[0].target:
+        print(f"sentence {number} is empty: there is nothing to draw", file=sys.stderr)
+        return
+    if args.show_attention or args.show_gates:
+        from models.gates import gates_of
+        from models.terminal import attention_text, gates_text
 
         if args.show_attention:
             print(attention_text(best[0]), file=sys.stderr)
-        if args.plot and not best[0].target:
-            print(f"sentence {number} is empty: there is nothing to draw", file=sys.stderr)
-        elif args.plot:
-            draw_translation(translator, sentence, best[0], Path(args.plot), number)
+        if args.show_gates:
+            found = gates_of(translator, sentence, best[0])
+            print(gates_text(found, best[0].target), file=sys.stderr)
+    if args.plot:
+        from models.plots import draw_translation
+
+        draw_translation(translator, sentence, best[0], Path(args.plot), number)
 
 
 if __name__ == "__main__":

@@ -36,18 +36,19 @@ writes_spaces = re.compile(rf"[{UNSPACED}\s]").match  # a single space beside it
 
 def tokenize(text: str) -> list[str]:
     """Words, punctuation marks and characters of Chinese and Japanese; `detokenize` gives the text
-    back, apart from spaces at its ends.
+    back.
 
     One space between two tokens is the rule and is not written; where there is none, a joiner says
     so: "l'ami, ici ?" -> l'￭ ami ￭, ici ?
-    Beside a Chinese or Japanese character no space is the rule, and a space is a token:
-    "我用 GPU 。" -> 我 用 " ￭" GPU "￭ " 。
+    Beside a Chinese or Japanese character no space is the rule, and a space is a token, as it is at
+    the ends of a text: "我用 GPU 。" -> 我 用 " ￭" GPU "￭ " 。
     """
-    pieces = PIECES.findall(text.strip(" "))
+    pieces = PIECES.findall(text)
     tokens: list[str] = []
     before, joined = "", True  # the last token's piece, and whether the next one touches it
     for n, piece in enumerate(pieces):
-        if piece == " " and not (writes_spaces(before) or writes_spaces(pieces[n + 1])):
+        between = 0 < n < len(pieces) - 1
+        if piece == " " and between and not (writes_spaces(before) or writes_spaces(pieces[n + 1])):
             joined = False
             continue
         token = LITERAL_JOINER if piece == JOINER else piece

@@ -1,7 +1,6 @@
 """Tokenizers: text to numbers and back, all through one interface, each in one file of a run.
 
-Whatever the kind, decode(encode(text)) is the text, apart from spaces at its ends, if the
-vocabulary covers it; 0 to 3 are padding, unknown, begin and end of sentence, and no text has the
+Whatever the kind, decode(encode(text)) is the text, if the vocabulary covers it; 0 to 3 are padding, unknown, begin and end of sentence, and no text has the
 numbers 0, 2 and 3.
 """
 
@@ -261,7 +260,7 @@ def load_tokenizer(data: bytes, where: str) -> Tokenizer:
 
 def _normalized(text: str, lowercase: bool) -> str:
     """What a tokenizer sees of a text."""
-    text = _SURROGATE.sub("\ufffd", text).strip(" ")
+    text = _SURROGATE.sub("\ufffd", text)
     return text.lower() if lowercase else text
 
 

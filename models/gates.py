@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minigrad as mg
-from datasets import Batch
+from datasets import UNK, Batch
 
 if TYPE_CHECKING:
     from .seq2seq import Seq2Seq
+    from .translator import Translation, Translator
 
 
 def sigmoid(a: np.ndarray) -> np.ndarray:
@@ -50,6 +51,22 @@ def rnn(x: np.ndarray, h: np.ndarray, w: dict[str, np.ndarray]) -> dict:
 
 
 WRITTEN_OUT = {"lstm": lstm, "gru": gru, "rnn": rnn}
+GATES = "ifozr"  # from 0 to 1; the others have a sign
+
+
+def gates_of(translator: Translator, source: str, translation: Translation) -> dict:
+    """The `gates` of the translator, of the first model of an ensemble, while it says this."""
+    ids = {token: n for n, token in enumerate(translator.target.tokens)}
+    said = [ids.get(piece, UNK) for piece in translation.target[:-1]]
+    return gates(translator.model, Batch.of([(translator.example(source)[0], said)]))
+
+
+def means(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Over the units, (T,): of gates their values, of what has a sign, |named|, the magnitudes."""
+    return {
+        name if name in GATES else f"|{name}|": (x if name in GATES else np.abs(x)).mean(1)
+        for name, x in found.items()
+    }
 
 
 def gates(model: Seq2Seq, batch: Batch) -> dict[str, np.ndarray]:

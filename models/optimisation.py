@@ -64,6 +64,8 @@ SCHEDULES: dict[str, tuple[Callable | None, str, bool]] = {
         lambda _: partial(lr_scheduler.MultiStepLR, milestones=[5, 8], gamma=0.5), "epoch", False
     ),
     "exponential": (lambda _: partial(lr_scheduler.ExponentialLR, gamma=0.9), "epoch", False),
+    "constant-factor": (lambda _: lr_scheduler.ConstantLR, "epoch", False),
+    "linear-factor": (lambda _: lr_scheduler.LinearLR, "epoch", False),
     "plateau": (
         lambda _: partial(lr_scheduler.ReduceLROnPlateau, factor=0.5, patience=0), "metric", False
     ),
@@ -145,13 +147,23 @@ def new_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
         raise OptionError(f"--optimizer {o.optimizer}: {error}") from error
 
 
+# arguments of optimizers and schedules that are not for the user of a script
+TAKEN = (
+    "params", "optimizer", "lr", "foreach", "fused", "capturable", "differentiable", "last_epoch",
+    "verbose",
+)  # fmt: skip
+
+
 def check_kinds(made: Callable, given: dict[str, Any]) -> None:
-    """ValueError for an argument of another kind than its default: what would be taken as true, or
-    refused deep inside.
+    """ValueError for an argument that there is not, or of another kind than its default: what would
+    be taken as true, or refused deep inside.
     """
     parameters = inspect.signature(made).parameters
     for name, value in given.items():
-        default = parameters[name].default if name in parameters else None
+        if name not in parameters:
+            takes = ", ".join(one for one in parameters if one not in TAKEN)
+            raise ValueError(f"it has no {name}; it takes {takes}")
+        default = parameters[name].default
         number, wanted = isinstance(value, (int, float)) and not isinstance(value, bool), ""
         if isinstance(default, bool):
             wanted = "" if isinstance(value, bool) else "true or false"
@@ -170,8 +182,8 @@ def check_kinds(made: Callable, given: dict[str, Any]) -> None:
 
 
 def made_optimizer(model: nn.Module, o: TrainingOptions) -> optim.Optimizer:
-    check_kinds(OPTIMIZERS[o.optimizer], o.optimizer_options)
     decay = {"weight_decay": o.weight_decay} if o.weight_decay else {}
+    check_kinds(OPTIMIZERS[o.optimizer], o.optimizer_options | decay)
     # named, so that a state finds its parameters again
     named = model.named_parameters()
     return OPTIMIZERS[o.optimizer](named, lr=o.lr, **decay, **o.optimizer_options)

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datasets import UNK, Batch
 from minigrad.serialization import replacing
 
-from .gates import gates
+from .gates import GATES, gates_of, means
 from .terminal import code_point, label, width_of
 
 if TYPE_CHECKING:
@@ -108,9 +107,7 @@ def draw_translation(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     draw_attention(translation, folder, f"{number:04d}-attention")
-    ids = {token: n for n, token in enumerate(translator.target.tokens)}
-    said = [ids.get(piece, UNK) for piece in translation.target[:-1]]
-    found = gates(translator.model, Batch.of([(translator.example(source)[0], said)]))
+    found = gates_of(translator, source, translation)
     tokens = list(map(label, translation.target))
     save(folder, f"{number:04d}-gates", tokens, functools.partial(gate_panels, found, tokens))
 
@@ -293,7 +290,6 @@ TITLES = {
     "h": "hidden state h",
 }
 COLORS = dict(zip("ifozrgnch", (BLUE, GREEN, ORANGE, BLUE, ORANGE, GREY, GREY, RED, "#333333")))
-GATES = "ifozr"  # from 0 to 1; the others have a sign
 
 
 def gate_panels(
@@ -304,7 +300,8 @@ def gate_panels(
     """
     T, H = found["h"].shape
     cell, tall = side(T), min(4.0, max(1.0, H / DPI))  # a line of pixels for a unit, up to 600
-    kinds = [[name for name in found if (name in GATES) == gate] for gate in (True, False)]
+    lines = means(found)
+    kinds = [[name for name in lines if (name in GATES) == gate] for gate in (True, False)]
     kinds = [kind for kind in kinds if kind]
     heights, gap = [1.0] * len(kinds) + [tall] * len(found), 0.35
     figure.set_size_inches(max(4.5, T * cell), sum(heights) + gap * (len(heights) - 1))
@@ -313,9 +310,9 @@ def gate_panels(
     for axes, names in zip(panels, kinds):
         gate = names[0] in GATES
         for name in names:
-            means = (found[name] if gate else np.abs(found[name])).mean(1)
-            style = {"color": COLORS[name], "marker": "o", "markersize": 2.5, "linewidth": 1.2}
-            axes.plot(np.arange(T) + 0.5, means, label=name if gate else f"|{name}|", **style)
+            color = COLORS[name.strip("|")]
+            style = {"color": color, "marker": "o", "markersize": 2.5, "linewidth": 1.2}
+            axes.plot(np.arange(T) + 0.5, lines[name], label=name, **style)
         axes.set_ylim(0, 1 if gate else None)
         axes.set_title(
             "gates, means over the units" if gate else "magnitudes, means over the units"

@@ -1,16 +1,18 @@
-"""Attention in the terminal, and tokens as they are shown there and in drawings."""
+"""Attention and gates in the terminal, and tokens as they are shown there and in drawings."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
 from datasets.text import JOINER
+
+from .gates import means
 
 if TYPE_CHECKING:
     from .translator import Translation
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 INVISIBLE = {" ": "␣", "\t": "⇥", "\n": "↵", "\r": "␍", "\xa0": "⍽", "\u3000": "␣"}
 LONGEST = 24  # characters of a token that are shown
 BLOCKS, LETTERS = " ░▒▓█", " .:-=+*#%@"
+BAR = 8  # columns
 
 
 def label(token: str) -> str:
@@ -44,14 +47,10 @@ def attention_text(
         return "an empty sentence has no attention"
     if translation.weights is None:
         return "this model has no attention to show"
-    encoding = getattr(stream or sys.stderr, "encoding", None) or "utf-8"
+    encoding = encoding_of(stream)
     columns = columns or shutil.get_terminal_size((100, 24)).columns
     shades = BLOCKS if can_write(BLOCKS, encoding) else LETTERS
-
-    def shown(tokens: Sequence[str]) -> list[str]:
-        return [label(t).encode(encoding, "replace").decode(encoding) for t in tokens]
-
-    source, target = shown(translation.source), shown(translation.target)
+    source, target = shown(translation.source, encoding), shown(translation.target, encoding)
     weights = np.asarray(translation.weights)
     levels = np.rint(weights.clip(0, 1) * (len(shades) - 1)).astype(int)
     margin = min(max(map(width_of, target)), columns // 3)
@@ -73,6 +72,33 @@ def attention_text(
             lines.append(f"{name} {gap.join(shade)}")
         parts.append("\n".join(line.rstrip() for line in lines))
     return "\n\n".join(parts)
+
+
+def gates_text(
+    found: Mapping[str, np.ndarray], tokens: Sequence[str], stream: TextIO | None = None
+) -> str:
+    """The means over the units of `gates`, and the mean magnitudes of what has a sign: a row for
+    each target token, a bar for each number, as long as BAR for 1.
+    """
+    encoding = encoding_of(stream)
+    full = "█" if can_write("█", encoding) else "#"
+    names, values = shown(tokens, encoding), means(found)
+    margin = max(map(width_of, names))
+    lines = [" " * margin + "".join(f"  {name:<{BAR + 5}}" for name in values)]
+    for t, name in enumerate(names):
+        cells = [
+            f"  {x[t]:4.2f} {full * min(BAR, round(BAR * x[t])):<{BAR}}" for x in values.values()
+        ]
+        lines.append(padded(name, margin, left=True) + "".join(cells))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def encoding_of(stream: TextIO | None) -> str:
+    return getattr(stream or sys.stderr, "encoding", None) or "utf-8"
+
+
+def shown(tokens: Sequence[str], encoding: str) -> list[str]:
+    return [label(t).encode(encoding, "replace").decode(encoding) for t in tokens]
 
 
 def can_write(text: str, encoding: str) -> bool:

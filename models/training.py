@@ -327,12 +327,20 @@ class Trainer:
         self.sums["skipped"] += 1
         if self.options.on_nonfinite == "raise":
             raise TrainingError(
-                f"{what}. Lower --lr or --clip-norm, or take --on-nonfinite skip; "
+                f"{what}. {self.gentler.capitalize()}, or take --on-nonfinite skip; "
                 f"{self.run} keeps what was saved"
             )
         if self.in_a_row >= IN_A_ROW:
             raise TrainingError(f"{what}. {IN_A_ROW} steps in a row were skipped: lower --lr")
         warn(f"{what}. No step was made.")
+
+    @property
+    def gentler(self) -> str:
+        """What to do against steps that are too large."""
+        o = self.options
+        if o.clip_norm or o.clip_value:
+            return f"lower --lr or --clip-{'norm' if o.clip_norm else 'value'}"
+        return "lower --lr or give --clip-norm"
 
     def sentences(self, group: Sequence[Batch], most: int = 3) -> str:
         """The sources of the first sentences, those first whose own loss is not finite."""
@@ -424,7 +432,7 @@ class Trainer:
             warn(
                 f"the norm of the weights grew from {self.weight_norm:.3g} to "
                 f"{record['weight_norm']:.3g} in one epoch, a sign of exploding gradients: "
-                "lower --lr or --clip-norm"
+                f"{self.gentler}"
             )
         if clip and record["gradient_norm"] > HIGH * clip:
             warn(
@@ -435,7 +443,7 @@ class Trainer:
         if not clip and not clip_value and record["gradient_norm"] > HIGH:
             warn(
                 f"the gradient's norm is {record['gradient_norm']:.3g} in the mean, a sign of "
-                "exploding gradients: lower --lr or give --clip-norm"
+                f"exploding gradients: {self.gentler}"
             )
 
     def keep(self, score: float) -> None:

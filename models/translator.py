@@ -22,7 +22,7 @@ from .seq2seq import Seq2Seq
 Progress = Callable[[int], Any]
 
 FREE = 10  # tokens that any translation may have, beyond its share of the source's
-FORMAT = 4  # of the run directory; another one is refused with a sentence
+FORMAT = 5  # of the run directory; another one is refused with a sentence
 
 
 class RunError(ValueError):
@@ -78,11 +78,15 @@ class Translator:
         return any(model.decoder.attention is not None for model in self.models)
 
     def example(self, source: str, target: str = "") -> tuple[list[int], list[int]]:
-        """A sentence pair as token numbers, the source cut to `max_source`."""
+        """A sentence pair as token numbers, without spaces at the ends, as corpora are read; the
+        source cut to `max_source`.
+        """
+        source, target = source.strip(" "), target.strip(" ")
         return self.source.encode(source)[: self.max_source], self.target.encode(target)
 
     def too_long(self, sentence: str) -> bool:
         """Whether a sentence has more tokens than are read."""
+        sentence = sentence.strip(" ")
         # a token has a character at least, but for the space that subwords put before a sentence
         return len(sentence) >= self.max_source and (
             len(self.source.encode(sentence)) > self.max_source
@@ -126,7 +130,8 @@ class Translator:
             some = search(self.models, batch, limits, how, attention or replace_unknown)
             for position, hypotheses in zip(positions, some):
                 n = filled[position]
-                source = [*self.source.pieces(sentences[n])[: self.max_source], "</s>"]
+                pieces = self.source.pieces(sentences[n].strip(" "))
+                source = [*pieces[: self.max_source], "</s>"]
                 found[n] = []
                 for ids, score, log_probability, weights in hypotheses:
                     pieces = [self.target.tokens[i] for i in ids]
@@ -174,8 +179,9 @@ class Translator:
         for positions, batch in sorted_batches([self.example(*pair) for pair in pairs], batch_size):
             log_p, weights = forced(self.models, batch)
             for column, n in enumerate(positions):
-                source = [*self.source.pieces(pairs[n][0])[: self.max_source], "</s>"]
-                target = [*self.target.pieces(pairs[n][1]), "</s>"]
+                of_source, of_target = (text.strip(" ") for text in pairs[n])
+                source = [*self.source.pieces(of_source)[: self.max_source], "</s>"]
+                target = [*self.target.pieces(of_target), "</s>"]
                 empty = len(source) == len(target) == 1
                 total = 0.0 if empty else float(log_p[:, column].sum())
                 looks = None

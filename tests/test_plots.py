@@ -469,6 +469,21 @@ def test_ascii_where_the_terminal_has_no_more():
     assert "@@@" in text and text.isascii()
 
 
+def test_gates_in_the_terminal():
+    found = {"f": np.array([[0.5, 1.0], [0.25, 0.25]]), "c": np.array([[-1.0, 3.0], [0.5, -0.5]])}
+    lines = terminal.gates_text(found, ["我", "tea"], io.StringIO()).split("\n")
+    assert lines == [
+        "     f              |c|",
+        " 我  0.75 ██████    2.00 ████████",
+        "tea  0.25 ██        0.50 ████",
+    ]
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    assert terminal.gates_text(found, ["é", "a"], stream).split("\n")[1:] == [
+        "?  0.75 ######    2.00 ########",
+        "a  0.25 ##        0.50 ####",
+    ]
+
+
 def test_nothing_to_show_is_said():
     assert "no attention" in terminal.attention_text(Translation("", [], [], 0, 0, None))
     without = Translation("茶", ["tea", "</s>"], ["茶", "</s>"], 0, 0, None)

@@ -232,10 +232,15 @@ REFUSED = [
     (["--tie", "all"], "--joint"),
     (["--joint", "--source-tokens", "words", "--target-tokens", "bpe"], "--joint"),
     (["--no-attention", "--input-feeding", "--train-file", "fine.tsv"], "attention"),
-    (["--no-attention", "--attention", "additive"], "--attention and --no-attention"),
-    (["--heads", "3"], "--heads is for --attention multi-head"),
-    (["--cell", "gru", "--forget-bias", "5"], "--forget-bias is of the LSTM"),
+    (["--no-attention", "--attention", "additive"], "--attention or --no-attention"),
+    # as said as another value, though it is the default
+    (["--no-attention", "--attention", "dot"], "--attention or --no-attention"),
+    (["--heads", "4"], "--heads is for --attention multi-head"),
+    (["--cell", "gru", "--forget-bias", "1"], "--forget-bias is of the LSTM"),
     (["--coverage-loss", "5"], "--coverage-loss is for --coverage"),
+    (["--tokens", "bpe", "--source-tokens", "words", "--target-tokens", "bpe"], "--tokens says"),
+    (["--bptt-report", "--out", "x"], "--out is for a run"),
+    (["--optimizer", "rprop", "--weight-decay", "1", "--limit", "9"], "no weight_decay"),
     (["--sampling-by", "sentence"], "--sampling-by is for --sampling"),
     (["--average-count", "2"], "--average-count is for --average"),
     (["--layers", "1000000000"], "--layers"),
@@ -574,7 +579,7 @@ def test_a_run_that_went_astray_is_still_drawn(tmp_path, monkeypatch, capsys):
 
 def test_the_longest_pairs_are_left_out_and_say_how_long_translations_get():
     words = train_seq2seq.build_tokenizer("words", ["a b"])
-    pairs = [("a", "b " * n) for n in (1, 12, 20, 21)]
+    pairs = [("a", " ".join("b" * n)) for n in (1, 12, 20, 21)]
 
     def kept(pairs):
         return train_seq2seq.short_enough(pairs, words, words, 20)

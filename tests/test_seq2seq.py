@@ -548,7 +548,7 @@ REFUSED = {
     "a size with a fraction": ({"layers": 1.5}, "layers is 1.5"),
     "a dropout of one": ({"dropout": 1.0}, "dropout is 1.0"),
     "a dropout of nan": ({"output_dropout": float("nan")}, "output_dropout is nan"),
-    "embeddings of no size": ({"embedding_std": 0.0}, "embedding_std is 0.0: expected .* from 1e-06"),
+    "embeddings of no size": ({"embedding_std": 0.0}, "embedding_std is 0.0: .* from 1e-06"),
     "a flag that is a word": ({"peeky": "no"}, "peeky is 'no'"),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Training: each piece against its formula; runs that go on bit for bit wherever they stopped."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -227,6 +228,12 @@ RATES = {  # the rate of step k = 0, 1, ... of 20 over the one given
         {"schedule_options": {"milestones": [1, 3]}}, lambda k: 0.5 ** ((k >= 5) + (k >= 15))
     ),
     "exponential": ({}, lambda k: 0.9 ** (k // 5)),
+    "constant-factor": (
+        {"schedule_options": {"total_iters": 2}}, lambda k: 1 / 3 if k < 10 else 1
+    ),
+    "linear-factor": (
+        {"schedule_options": {"total_iters": 2}}, lambda k: (1 + min(k // 5, 2)) / 3
+    ),
     "constant warm": ({"warmup": 4}, piecewise(4, lambda k: 1)),
     "linear warm": ({"warmup": 4}, piecewise(4, lambda k: 1 - k / 16)),
     "cosine warm": ({"warmup": 3}, piecewise(3, lambda k: (1 + math.cos(math.pi * k / 17)) / 2)),
@@ -698,6 +705,8 @@ RUNS = {
     "exact": {"stop_on": "exact", "patience": 2, "epochs": 9, "schedule": "plateau"},
     "restarts": {"schedule": "cosine-restarts", "optimizer": "nadam", "l1": 1e-3},
     "polynomial": {"schedule": "polynomial", "warmup": 2, "optimizer": "rmsprop"},
+    "constant factor": {"schedule": "constant-factor", "schedule_options": {"total_iters": 1}},
+    "linear factor": {"schedule": "linear-factor", "schedule_options": {"total_iters": 2}},
     "coverage": {
         "model": {"coverage": True, "input_feeding": True, "dropout": 0.1}, "clip_value": 0.01,
         "clip_norm": None, "encoder_bptt": 2, "schedule": "inverse-sqrt", "warmup": 4,
@@ -933,6 +942,21 @@ def test_training_options_out_of_range_are_refused(name, value):
         TrainingOptions(**{name: value})
 
 
+@pytest.mark.parametrize(
+    "options, advice",
+    [
+        ({"clip_norm": None}, "ower --lr or give --clip-norm"),
+        ({"clip_norm": None, "clip_value": 1.0}, "ower --lr or --clip-value"),
+        ({}, "ower --lr or --clip-norm"),
+    ],
+)
+def test_advice_that_can_be_followed(tmp_path, options, advice):
+    trainer = trainer_of(tmp_path, **options)
+    trainer.model.decoder.output.bias.array[:] = math.inf
+    with pytest.raises(TrainingError, match=advice):
+        trainer.fit()
+
+
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     for name in (".curves.png.x1", ".attention-1.svg.x2", ".model.json.x3", ".tmpx4"):
         (tmp_path / name).write_text("half")
@@ -967,7 +991,14 @@ EXTRAS = {
         "reverse_source": True,
     },
     "normed": {"layer_norm": True, "forget_bias": 0.0},
+    "without the cell": {"hidden_only": True},
 }  # fmt: skip
+
+
+def test_no_model_option_is_left_out():
+    everywhere = {"cell", "attention", "embedding_size", "hidden_size", "heads"}
+    tried = everywhere.union(*EXTRAS.values())
+    assert tried == {one.name for one in dataclasses.fields(ModelOptions)}
 
 
 def valid_options():

@@ -155,7 +155,7 @@ def test_json_lines_agree_with_the_text(script, run, translator):
     some = [*SOURCES[:6], "", "猫 is \"here\" \\ \u2028"]  # fmt: skip
     text = script(*args, *some).lines
     records = [json.loads(line) for line in script(*args, "--json", *some).lines]
-    assert [f"{r['sentence']}\t{r['score']:.6f}\t{r['translation']}" for r in records] == text
+    assert [f"{r['sentence']}\t{r['score']:.4f}\t{r['translation']}" for r in records] == text
     assert [r["source"] for r in records] == [some[r["sentence"] - 1] for r in records]
     assert [r["sentence"] for r in records] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 8]
     how = Search(3, 0.7, 0.1, best=2)
@@ -262,6 +262,13 @@ def test_what_makes_no_sense_is_refused_in_one_line(script, run, tmp_path, args,
 def test_a_device_that_is_not_there(script, run):
     script(run, "--device", "cuda", "x").failed("cuda", "auto")
     assert script(run, "--device", "auto", SOURCES[0]).rc == 0
+
+
+def test_gates_without_attention(script, plain):
+    done = script(plain, "--show-gates", SOURCES[0])
+    head, *rows = done.err.splitlines()
+    assert head.split() == ["i", "f", "o", "|g|", "|c|", "|h|"]
+    assert rows[-1].split()[0] == "</s>" and "0." in rows[-1]
 
 
 @pytest.mark.parametrize("option", ["--replace-unknown", "--show-attention", "--coverage-penalty"])

@@ -363,15 +363,27 @@ def test_teacher_forcing_by_hand(words):
         assert found["token_accuracy"] == correct / tokens
 
 
+def test_spaces_at_the_ends_are_no_part_of_a_sentence(words):
+    source, target = PAIRS[0]
+    around = [f"  {source} ", "   "]
+    assert words.translate(around) == words.translate([source, ""])
+    best = words.search(around, attention=True)[0][0]
+    assert best.source == [*words.source.pieces(source), "</s>"]
+    for one in words.score([(source, target), (f" {source}", f" {target} ")]):
+        assert one.source == best.source and one.target == [*words.target.pieces(target), "</s>"]
+
+
 def test_evaluate_reports_what_sacrebleu_says(words):
     sacrebleu = pytest.importorskip("sacrebleu")
-    pairs = PAIRS[:12]
+    # some references differ in case alone
+    pairs = [(a, b.swapcase() if n % 3 else b) for n, (a, b) in enumerate(PAIRS[:12])]
     scores, translations = evaluate(words, pairs, 5, how=Search(2))
     references = [target for _, target in pairs]
     assert translations == words.translate([source for source, _ in pairs], how=Search(2))
     assert scores["bleu"] == sacrebleu.corpus_bleu(translations, [references]).score
     assert scores["chrf"] == sacrebleu.corpus_chrf(translations, [references]).score
-    assert "tok:13a" in scores["bleu_signature"] and scores["sentences"] == 12
+    assert "case:mixed" in scores["bleu_signature"] and "tok:13a" in scores["bleu_signature"]
+    assert scores["sentences"] == 12
     assert scores["exact_match"] == sum(map(str.__eq__, translations, references)) / 12
     assert corpus_bleu(references, references) == pytest.approx(100)
     chinese = ["我们看见三只猫。", "他在公园里读两本书。"]
