@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import device
-from .kernels import Kernels
+from .kernels import REALS, Kernels
 
 
 class Backend:
@@ -211,6 +211,16 @@ def backend_of(*arrays: Any) -> Backend:
 def module_of(*arrays: Any) -> ModuleType:
     """The array module (numpy, cupy, ...) of the arrays."""
     return backend_of(*arrays).xp
+
+
+def kernels_for(*arrays: Any) -> Kernels | None:
+    """The kernels of the arrays' device, if it has any and they can read them: of one floating
+    type, without gaps.
+    """
+    kernels, dtype = backend_of(*arrays).kernels, arrays[0].dtype
+    if kernels is None or dtype.char not in REALS:
+        return None
+    return kernels if all([x.dtype == dtype and x.flags.c_contiguous for x in arrays]) else None
 
 
 def is_array(x: Any) -> bool:

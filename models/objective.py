@@ -57,8 +57,8 @@ class Objective:
         batch: Batch,
         own: np.ndarray | None = None,
         tokens: int | None = None,
-    ) -> float:
-        """Add the gradient to the parameters'; returns the loss.
+    ) -> Tensor:
+        """Add the gradient to the parameters'; returns the loss, for which a GPU is not waited.
 
         `own` (T, B), bool, says where the decoder hears its own last token. `tokens` is what sums
         are divided by where several batches make one step, the batch's own count otherwise. A
@@ -66,11 +66,13 @@ class Objective:
         is encoded once and receives the gradients of all windows together.
         """
         tokens = tokens or batch.target_tokens
-        encoded = model.encode(batch, self.encoder_window)
-        memory, pairs = encoded.cut()
+        # all that is uploaded
+        device, source = model.device, model.encoder.source(batch)
+        target_in = mg.as_tensor(batch.target_in, device=device)
+        target_out = mg.as_tensor(batch.target_out, device=device)
+        own = None if own is None else mg.as_tensor(own, device=device)
+        memory, pairs = model.encode(source, self.encoder_window).cut()
         state, total = memory.start, 0.0
-        target_in = mg.as_tensor(batch.target_in, device=model.device)
-        target_out = mg.as_tensor(batch.target_out, device=model.device)
         T = len(batch.target_in)
         window = self.window or T
         for start in range(0, T, window):
@@ -83,9 +85,9 @@ class Objective:
                 loss = loss + self.coverage * again
             loss = loss / tokens
             loss.backward()
-            total += loss.detach()
+            total = total + loss.detach()
             state = decoded.state.detached()
         # one walk back through the encoder, with everything that arrived at its outputs
         arrived = [(x, leaf.grad) for x, leaf in pairs if leaf.grad is not None]
         mg.autograd.backward([x for x, _ in arrived], [g for _, g in arrived])
-        return float(total)
+        return total

@@ -13,7 +13,7 @@ import numpy as np
 import minigrad as mg
 from datasets import PAD, Batch
 from minigrad import Tensor, nn
-from minigrad.nn.recurrent import Masks
+from minigrad.nn.recurrent import ActiveSteps, Masks, active_steps
 
 from .attention import KINDS, Annotations, MultiHead
 from .initialise import initialise
@@ -41,6 +41,14 @@ class State(NamedTuple):
             None if self.fed is None else self.fed[:, rows],
             None if self.coverage is None else self.coverage[rows],
         )
+
+
+class Source(NamedTuple):
+    """The sources of a batch on their device, with all that the encoder uploads."""
+
+    tokens: Tensor  # (S, B)
+    lengths: ActiveSteps | None
+    order: tuple[Tensor, Tensor] | None  # in which they are read
 
 
 class Memory(NamedTuple):
@@ -132,14 +140,20 @@ class Encoder(nn.Module):
             parts = 0  # the decoder takes the states over as they are
         self.bridges = nn.ModuleList([nn.Linear(self.size, o.hidden_size) for _ in range(parts)])
 
-    def forward(
-        self, source: Tensor, lengths: np.ndarray, truncate: int | None = None
-    ) -> tuple[Tensor, Parts]:
-        """source (S, B) and its B lengths -> outputs (S, B, D), and a state for the decoder."""
-        order = turned(source.shape[0], lengths) if self.reverse else None
-        if order is not None:
-            source = source[order]
-        x = self.dropout(self.embedding(source))
+    def source(self, batch: Batch) -> Source:
+        """Upload the sources of a batch."""
+        device, order = self.embedding.weight.device, None
+        if self.reverse:
+            order = turned(len(batch.source), batch.source_lengths)
+            order = tuple(mg.as_tensor(part, device=device) for part in order)
+        lengths = active_steps(batch.source_lengths, *batch.source.shape)
+        tokens = mg.as_tensor(batch.source, device=device)
+        return Source(tokens, lengths if lengths is None else lengths.to(device), order)
+
+    def forward(self, source: Source, truncate: int | None = None) -> tuple[Tensor, Parts]:
+        """Outputs (S, B, D), and a state for the decoder."""
+        tokens, lengths, order = source
+        x = self.dropout(self.embedding(tokens if order is None else tokens[order]))
         ys, last = run(self.rnn, x, None, lengths=lengths, truncate=truncate)
         if order is not None:
             ys = ys[order]  # an output stands where its token does
@@ -156,8 +170,9 @@ class Encoder(nn.Module):
         n, B, H = last.shape
         layers = n // self.directions
         last = last.reshape(layers, self.directions, B, H).transpose(1, 2)
-        used = [max(0, layers - self.layers + n) for n in range(self.layers)]
-        return linear(last.reshape(layers, B, self.size)[used]).tanh()
+        last = last.reshape(layers, B, self.size)
+        used = [last[max(0, layers - self.layers + n)] for n in range(self.layers)]
+        return linear(mg.stack(used)).tanh()
 
 
 def turned(S: int, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -200,14 +215,15 @@ class Decoder(nn.Module):
 
     def start(self, rnn: Parts, annotations: Annotations | None) -> State:
         """The state before the first token."""
-        B, zeros = rnn[0].shape[1], {"device": rnn[0].device, "dtype": rnn[0].dtype}
-        fed = mg.zeros(1, B, self.readout_size, **zeros) if self.options.input_feeding else None
-        S = 0 if annotations is None else annotations.padding.shape[2]
-        coverage = mg.zeros(B, 1, S, **zeros) if self.options.coverage else None
+        h, fed, coverage = rnn[0], None, None
+        if self.options.input_feeding:
+            fed = h.new_zeros(1, h.shape[1], self.readout_size)
+        if self.options.coverage:
+            coverage = h.new_zeros(annotations.padding.shape)
         return State(rnn, fed, coverage)
 
     def forward(
-        self, target: Tensor, state: State, memory: Memory, own: np.ndarray | None = None
+        self, target: Tensor, state: State, memory: Memory, own: Tensor | None = None
     ) -> Decoded:
         """target (T, B), the tokens so far -> logits of the next ones, and the state after them.
 
@@ -221,9 +237,7 @@ class Decoder(nn.Module):
         ys, weights = self.read(hs, memory, None)
         return Decoded(self.output(self.dropout(ys)), State(rnn), weights, None)
 
-    def steps(
-        self, target: Tensor, state: State, memory: Memory, own: np.ndarray | None
-    ) -> Decoded:
+    def steps(self, target: Tensor, state: State, memory: Memory, own: Tensor | None) -> Decoded:
         """The same one token after the other."""
         rnn, fed, coverage, said = state
         x = self.heard(target, memory) if own is None else None
@@ -234,8 +248,7 @@ class Decoder(nn.Module):
             else:
                 token = target[t : t + 1]
                 if said is not None:
-                    device = token.device
-                    token = mg.where(mg.as_tensor(own[t : t + 1], device=device), said, token)
+                    token = mg.where(own[t : t + 1], said, token)
                 x_t = self.heard(token, memory)
             if fed is not None:
                 x_t = mg.cat([x_t, fed], 2)
@@ -318,21 +331,22 @@ class Seq2Seq(nn.Module):
     def device(self) -> str:
         return self.decoder.output.weight.device
 
-    def encode(self, batch: Batch, truncate: int | None = None) -> Memory:
+    def encode(self, source: Batch | Source, truncate: int | None = None) -> Memory:
         """With `truncate`, the gradient ends after so many steps of the source (truncated
         backpropagation through time).
         """
-        source = mg.as_tensor(batch.source, device=self.device)
-        ys, rnn = self.encoder(source, batch.source_lengths, truncate)
+        if isinstance(source, Batch):
+            source = self.encoder.source(source)
+        ys, rnn = self.encoder(source, truncate)
         annotations = None
         if self.decoder.attention is not None:
-            padding = (source == PAD).transpose(0, 1).unsqueeze(1)  # (B, 1, S)
+            padding = (source.tokens == PAD).transpose(0, 1).unsqueeze(1)  # (B, 1, S)
             annotations = self.decoder.attention.annotations(ys.transpose(0, 1), padding)
         return Memory(
             self.decoder.start(rnn, annotations),
             annotations,
             rnn[0][-1:] if self.options.peeky else None,
-            self.decoder.rnn.draw_masks(len(batch)),
+            self.decoder.rnn.draw_masks(source.tokens.shape[1]),
         )
 
     def forward(self, batch: Batch) -> Tensor:

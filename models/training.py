@@ -289,19 +289,22 @@ class Trainer:
                 T, B = batch.target_in.shape
                 own = draw.random((T if o.sampling_by == "token" else 1, B)) < share
                 own = np.broadcast_to(own, (T, B)) if own.any() else None
-            loss += self.objective.backward(self.model, batch, own, tokens)
+            loss = loss + self.objective.backward(self.model, batch, own, tokens)
         if o.l1:
             penalty = o.l1 * nn.utils.l1_penalty(self.parameters)
             penalty.backward()
-        if o.clip_norm is not None:
-            norm = float(nn.utils.clip_grad_norm_(self.parameters, o.clip_norm))
-            return loss, norm, norm > o.clip_norm
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm, clipped = float(nn.utils.get_total_norm(gradients)), False
+        if o.clip_norm is not None:
+            norms = [nn.utils.clip_grad_norm_(self.parameters, o.clip_norm)]
+        else:
+            norms = [nn.utils.get_total_norm(gradients)]
         if o.clip_value is not None:
-            clipped = float(nn.utils.get_total_norm(gradients, math.inf)) > o.clip_value
+            norms.append(nn.utils.get_total_norm(gradients, math.inf))
             nn.utils.clip_grad_value_(self.parameters, o.clip_value)
-        return loss, norm, clipped
+        # the one time that a step waits for a GPU
+        loss, norm, *largest = mg.stack([loss, *norms]).tolist()
+        limit = o.clip_norm if o.clip_value is None else o.clip_value
+        return loss, norm, limit is not None and (largest or [norm])[0] > limit
 
     def refuse(self, group: Sequence[Batch], loss: float, norm: float, before: mg.Tensor) -> None:
         """A loss or gradient that is not finite: say where it comes from, and end or go on."""

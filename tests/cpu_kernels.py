@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from minigrad import kernels
-from minigrad.kernels import REALS
+from minigrad.kernels import REALS, Doubles
 
 TESTS, FOLDER = Path(__file__).resolve().parent, Path(kernels.FOLDER)
 COMPILER = shutil.which("g++")
@@ -82,6 +82,8 @@ class CpuKernels:
             return np.ctypeslib.as_ctypes_type(real)(x)
         if isinstance(x, np.generic):
             return np.ctypeslib.as_ctypes_type(x.dtype)(x.item())
-        memory = x._memory
-        assert memory.dtype in (real, bool, np.int64), memory.dtype
+        doubles = type(x) is Doubles
+        memory = x.array._memory if doubles else x._memory
+        allowed = (np.float64,) if doubles else (real, bool, np.int64)
+        assert memory.dtype in allowed, memory.dtype
         return ctypes.c_void_p(memory.__array_interface__["data"][0])

@@ -193,6 +193,9 @@ def test_the_border_to_the_host():
     assert "device='strict'" in repr(x)
     before = STRICT.uploads, STRICT.downloads
     mg.zeros(2, device="strict")
+    mg.full((2,), 3, device="strict")
+    assert (STRICT.uploads, STRICT.downloads) == before
+    mg.arange(2, device="strict")
     assert (STRICT.uploads, STRICT.downloads) == (before[0] + 1, before[1])
     x.sum().item()
     assert STRICT.downloads == before[1] + 1

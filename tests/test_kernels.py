@@ -103,6 +103,35 @@ def dropout(device, dtype="float64", shape=(5, 7), p=0.3):
     return [y.detach().to_numpy(), x.grad.to_numpy()]
 
 
+def clipped(device, dtype="float64", most=0.7, scale=1.0):
+    """A norm, and gradients scaled by it; one of them lies as a transpose."""
+    rng, params = np.random.default_rng(0), []
+    for shape in ((5, 3), (700,), (1,), (0, 4)):
+        g = mg.tensor((scale * rng.normal(size=shape)).astype(dtype)).to(device)
+        params.append(nn.Parameter(mg.zeros(shape, dtype=dtype, device=device)))
+        params[-1].grad = g
+    params[0].grad = mg.tensor(rng.normal(size=(3, 5)).astype(dtype)).to(device).T
+    downloads = STRICT.downloads
+    total = nn.utils.get_total_norm([p.grad for p in params])
+    norm = nn.utils.clip_grad_norm_(params, most)
+    assert STRICT.downloads == downloads
+    return [x.to_numpy() for x in (total, norm)] + [p.grad.to_numpy() for p in params]
+
+
+def adam(device, dtype="float64", **options):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(3, 5)), rng.normal(size=(4, 5, 3))
+    x = nn.Parameter(mg.tensor(start.astype(dtype)).to(device))
+    optimizer = mg.optim.Adam([x], lr=0.1, **options)
+    for g in gradients:
+        x.grad = mg.tensor(g.astype(dtype)).to(device).T
+        optimizer.step()
+    state = optimizer.state[x]
+    return [x.detach().to_numpy()] + [
+        state[name].to_numpy() for name in optimizer.arrays if name in state
+    ]
+
+
 def compare(kernels, monkeypatch, work, dtype="float64"):
     """The kernels against NumPy; returns which of them ran."""
     expected = work("cpu", dtype)
@@ -190,6 +219,42 @@ def test_dropout_is_the_same_on_every_device(shape, p, dtype, kernels, monkeypat
         np.testing.assert_array_equal(a, b)
 
 
+@needs_a_compiler
+@of_both
+@pytest.mark.parametrize("most", [0.7, 1e6, 0.0])
+def test_clipping_kernels_agree_with_numpy(most, dtype, kernels, monkeypatch):
+    ran = compare(kernels, monkeypatch, partial(clipped, most=most), dtype)
+    assert (
+        ran
+        == ["add_squares"] * 4
+        + ["finish_norm"]
+        + (["add_squares"] * 4 + ["finish_norm"])
+        + ["scale"] * 4
+    )
+
+
+@needs_a_compiler
+def test_clipping_kernels_at_the_ends_of_the_range(kernels, monkeypatch):
+    """Squares that leave the range of float32, and a NaN, which spoils all gradients."""
+    compare(kernels, monkeypatch, partial(clipped, scale=1e30), "float32")
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    p = nn.Parameter(mg.zeros(3, device="strict"))
+    p.grad = mg.tensor([1.0, math.nan, 2.0]).to("strict")
+    assert math.isnan(nn.utils.clip_grad_norm_([p], 1.0).item())
+    assert np.isnan(p.grad.to_numpy()).all()
+
+
+@needs_a_compiler
+@of_both
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"amsgrad": True}, {"weight_decay": 0.1}, {"betas": (0.5, 0.9), "eps": 0.1}],
+    ids=str,
+)
+def test_the_adam_kernel_agrees_with_numpy(options, dtype, kernels, monkeypatch):
+    assert compare(kernels, monkeypatch, partial(adam, **options), dtype) == ["adam"] * 4
+
+
 # a kernel with a fault must not pass
 
 MUTANTS = [
@@ -209,7 +274,6 @@ MUTANTS = [
     ("recurrent", "passed[n] = stays ? total : total * z", "passed[n] = total * z"),
     ("cross_entropy", "exp(row[v] - most)", "exp(row[v])"),
     ("cross_entropy", "if (spread) smooth +=", "if (spread) smooth ="),
-    ("cross_entropy", "half > 0; half /= 2", "half > 1; half /= 2"),
     ("cross_entropy", "loss[n] = ignored[n] ? 0 :", "loss[n] ="),
     ("cross_entropy", "dx[at] = ignored[n] ? 0 :", "dx[at] ="),
     ("cross_entropy", "share[n] / total[n]", "1 / total[n]"),
@@ -223,6 +287,17 @@ MUTANTS = [
     ("dropout", "round < 10", "round < 9"),
     ("dropout", "? 0 : scale", "? 0 : 1"),
     ("dropout", "8 * block + n < N", "8 * block + n < N - 1"),
+    ("clip", "sums[blockIdx.x] += mine", "sums[blockIdx.x] = mine"),
+    ("clip", ">= 1 ? 1 :", ">= 2 ? 1 :"),
+    ("clip", "n < count", "n < 1"),
+    ("clip", "most / (norm[0] + 1e-6);", "most / norm[0];"),
+    ("clip", "norm[0] = sqrt(mine)", "norm[0] = mine"),
+    ("clip", "x[n] *= (REAL)factor[0]", "x[n] *= 1"),
+    ("adam", "d * d * new2", "d * new2"),
+    ("adam", "v[n] * old2", "v[n] * old1"),
+    ("adam", "size = largest[n] = Larger()(largest[n], size)", "largest[n] = size"),
+    ("adam", "sqrt(size) + eps", "sqrt(size + eps)"),
+    ("kernels.h", "half > 0; half /= 2", "half > 1; half /= 2"),
     ("kernels.h", "n += (long)blockDim.x * gridDim.x", "n += (long)blockDim.x"),
     ("kernels.h", "(REAL)0.5 * x) + (REAL)0.5", "(REAL)0.5 * x)"),
 ]
@@ -248,7 +323,9 @@ WORKS = {
     "cross_entropy": [cross_entropy],
     "embedding": [embedding],
     "dropout": [dropout],
-    "kernels.h": [partial(layer, nn.LSTM)],
+    "clip": [clipped, partial(clipped, most=40.0)],
+    "adam": [adam, partial(adam, amsgrad=True, eps=0.1)],
+    "kernels.h": [partial(layer, nn.LSTM), cross_entropy],
 }
 
 

@@ -101,7 +101,7 @@ def wider(batch, source=3, target=4):
 
 def gradients(model, batch, **objective):
     model.zero_grad()
-    loss = Objective(**objective).backward(model, batch)
+    loss = float(Objective(**objective).backward(model, batch))
     return loss, {n: p.grad.numpy() for n, p in model.named_parameters() if p.grad is not None}
 
 
@@ -417,7 +417,8 @@ def test_the_decoder_hears_itself_where_it_is_told_to():
         model.eval()
         memory = model.encode(batch)
         own = np.random.default_rng(1).random(batch.target_in.shape) < 0.5
-        got = model.decoder(mg.tensor(batch.target_in), memory.start, memory, own)
+        heard = mg.tensor(batch.target_in), memory.start, memory, mg.tensor(own)
+        got = model.decoder(*heard)
         state, before = memory.start, None
         for t, true in enumerate(batch.target_in):
             heard = true if before is None else np.where(own[t], before, true)
@@ -485,7 +486,7 @@ def test_batches_that_make_one_step_are_one_batch():
     model.zero_grad()
     parts = [Batch.of(made[:2]), Batch.of(made[2:])]
     tokens = sum(part.target_tokens for part in parts)
-    loss = sum(Objective().backward(model, part, tokens=tokens) for part in parts)
+    loss = sum(float(Objective().backward(model, p, tokens=tokens)) for p in parts)
     grads = {n: p.grad.numpy() for n, p in model.named_parameters()}
     assert_same((loss, grads), whole, rtol=1e-9, atol=1e-13)
 

@@ -4,10 +4,12 @@ what may happen to the state between two of them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import ops
-from ..backend import backend_of
+from ..backend import Backend, backend_for, backend_of
 from ..kernels import Long
 from ..op import raw
 from ..ops.products import SMALL, THIN, weight_gradient
@@ -18,6 +20,30 @@ from .base import Fused
 PIECE = 2**15  # numbers: the slopes of so many units fit the L2 cache together
 
 
+class ActiveSteps:
+    """Which steps of a padded batch are real: (T, B), bool, on the host, where it decides what has
+    to be done, and on a device, where it is uploaded once for all layers and directions.
+    """
+
+    def __init__(self, host: np.ndarray):
+        self.host = host
+        self.full = host.all(axis=1).tolist()  # of each step
+        self.placed: dict = {}
+
+    def to(self, device: Any) -> ActiveSteps:
+        """Itself, with what a layer on the device needs uploaded now."""
+        self.on(backend_for(device))
+        return self
+
+    def on(self, backend: Backend) -> Any:
+        found = self.placed.get(backend.device)
+        if found is None:
+            whole = all(self.full)
+            found = backend.xp.ones(self.host.shape, bool) if whole else backend.upload(self.host)
+            self.placed[backend.device] = found
+        return found
+
+
 class Recurrent(Fused):
     """One recurrent layer in one direction.
 
@@ -26,8 +52,8 @@ class Recurrent(Fused):
     - outputs: hs (T, B, H), the first part of the state after each step, and the last state
     - `reverse` runs from the last step to the first. Inputs and outputs are turned round at the
       border; in between there is one order, that of the steps
-    - `active` (T, B), bool, on the host, or None: where it is false the state stays as it was and
-      the output is zero, so that both directions begin and end at real tokens
+    - `active`, `ActiveSteps`, or what they are of, or None: where a step is not active the state
+      stays as it was and the output is zero, so that both directions begin and end at real tokens
     - `truncate`: no gradient flows through the state from one window of so many active steps to the
       window before it (truncated backpropagation through time, Williams & Peng 1990)
     - `dropped` (B, H): factors of the hidden state where the recurrent product sees it, the same at
@@ -49,6 +75,10 @@ class Recurrent(Fused):
     reverse = softsign = False
     zoneout: tuple = (None, None)
 
+    def __init__(self, active=None, **options):
+        super().__init__(**options)
+        self.active = ActiveSteps(active) if type(active) is np.ndarray else active
+
     # the definition
 
     def cell(self, x, fed, *state_and_weights):
@@ -58,9 +88,9 @@ class Recurrent(Fused):
     def compose(self, xs, *inputs):
         state, weights = inputs[: self.parts], inputs[self.parts :]
         backend, T = backend_of(raw(xs)), len(xs)
-        active, cuts = self.active, self.windows()
-        if active is not None:
-            active = backend.upload(active)
+        active = cuts = None
+        if self.active is not None:
+            active, cuts = self.active.on(backend), self.windows(self.active.host)
             xs = ops.where(active[:, :, None], xs, 0.0)  # NaN in the padding stays there
         hs = [None] * T
         for step in range(T):
@@ -87,13 +117,13 @@ class Recurrent(Fused):
             return zoneout * before + (1 - zoneout) * after
         return ops.where(zoneout[t], before, after)
 
-    def windows(self):
-        """(T, B) on the host, in the order of the steps, true where a sentence's next window of
-        `truncate` steps begins; None without.
+    def windows(self, active):
+        """(T, B), in the order of the steps, true where a sentence's next window of `truncate`
+        steps begins; None without.
         """
         if self.truncate is None:
             return None
-        on = self.turned(self.active)
+        on = self.turned(active)
         before = on.cumsum(axis=0) - on
         return on & (before > 0) & (before % self.truncate == 0)
 
@@ -267,16 +297,17 @@ class Recurrent(Fused):
         steps.
         """
         self.mask, self.idle, self.cuts = None, [None] * T, [None] * T
-        if self.active is not None and not self.active.all():
-            active = self.turned(self.active).copy()
-            self.mask = self.backend.upload(active)
-            full = active.all(axis=1).tolist()
-            self.idle = [None if f else ~on for f, on in zip(full, self.mask)]
-        windows = self.windows()
-        if windows is not None:
-            some = windows.any(axis=1).tolist()
-            windows = self.backend.upload(windows)
-            self.cuts = [cut if any_ else None for any_, cut in zip(some, windows)]
+        if self.active is None:
+            return
+        host, here = self.active.host, self.active.on(self.backend)
+        full = self.turned(self.active.full)
+        if not all(full):
+            self.mask = self.turned(here)
+            idle = ~self.mask
+            self.idle = [None if f else idle[t] for t, f in enumerate(full)]
+        if self.truncate is not None:
+            some, cuts = self.windows(host).any(axis=1).tolist(), self.windows(here)
+            self.cuts = [cuts[t] if any_ else None for t, any_ in enumerate(some)]
 
     def staying(self, part, t):
         """Where this part of the state keeps its old value at step t, or None, and the share that

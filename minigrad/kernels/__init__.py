@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,8 @@ class Kernels:
 
     def __call__(self, name: str, real: np.dtype, count: int, *arguments: Any) -> None:
         """Launch with a thread for each of `count` numbers. Arguments are arrays, of which a kernel
-        sees no strides, None for no array, Python's int and float for int and REAL, and NumPy's
-        numbers for those of other types.
+        sees no strides, None for no array, Python's int and float for int and REAL, NumPy's numbers
+        for those of other types, and `Doubles`.
         """
         self.launch(name, real, -(-count // THREADS), arguments)
 
@@ -55,6 +55,8 @@ class Kernels:
     def argument(self, x: Any, real: np.dtype) -> Any:
         if x is None:
             return np.uint64(0)  # no array
+        if type(x) is Doubles:
+            return x.array
         if type(x) is int:
             return np.int32(x)
         if type(x) is float:
@@ -64,6 +66,12 @@ class Kernels:
         if x.dtype not in (real, np.int64, np.bool_):  # it would be read as another type
             raise TypeError(f"a kernel for {real} was given {x.dtype}")
         return x
+
+
+class Doubles(NamedTuple):
+    """An array of float64, whatever REAL is."""
+
+    array: Any
 
 
 Long = np.int64  # CUDA's long on Linux; a Python int is an int

@@ -7,30 +7,6 @@
 
 #include "kernels.h"
 
-const int WIDTH = 256;  // threads of a block, at most
-
-// over what all threads of a block have, in the same order whatever runs first
-template <class F>
-__device__ REAL together(REAL mine, F with) {
-    __shared__ REAL all[WIDTH];
-    all[threadIdx.x] = mine;
-    for (int half = blockDim.x / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half) all[threadIdx.x] = with(all[threadIdx.x], all[threadIdx.x + half]);
-    }
-    __syncthreads();
-    const REAL result = all[0];
-    __syncthreads();  // before the next use of `all`
-    return result;
-}
-
-struct Larger {
-    __device__ REAL operator()(REAL a, REAL b) const { return a > b || a != a ? a : b; }  // NaN stays
-};
-struct Sum {
-    __device__ REAL operator()(REAL a, REAL b) const { return a + b; }
-};
-
 // a row that is `ignored` has loss 0
 KERNEL cross_entropy_forward(long N, int V, const REAL* x, const long* classes, const bool* ignored,
                              const REAL* own, const REAL* share, const REAL* spread, REAL* loss, REAL* top,

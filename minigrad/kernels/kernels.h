@@ -14,3 +14,30 @@
          n += (long)blockDim.x * gridDim.x)
 
 __device__ inline REAL sigmoid(REAL x) { return (REAL)0.5 * (REAL)tanh((REAL)0.5 * x) + (REAL)0.5; }
+
+// Over what all threads of a block have, in the same order whatever runs first. The threads of a block are a
+// power of two, WIDTH at most.
+const int WIDTH = 256;
+
+template <class N, class F>
+__device__ N together(N mine, F with) {
+    __shared__ N all[WIDTH];
+    all[threadIdx.x] = mine;
+    for (int half = blockDim.x / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) all[threadIdx.x] = with(all[threadIdx.x], all[threadIdx.x + half]);
+    }
+    __syncthreads();
+    const N result = all[0];
+    __syncthreads();  // before the next use of `all`
+    return result;
+}
+
+struct Larger {
+    template <class N>
+    __device__ N operator()(N a, N b) const { return a > b || a != a ? a : b; }  // NaN stays
+};
+struct Sum {
+    template <class N>
+    __device__ N operator()(N a, N b) const { return a + b; }
+};

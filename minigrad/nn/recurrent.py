@@ -12,6 +12,7 @@ import numpy as np
 from .. import fused, ops
 from ..backend import backend_of
 from ..dtypes import get_default_dtype
+from ..fused.recurrent import ActiveSteps
 from ..ops import zeros
 from ..ops.random import Generator, drop_factors
 from ..tensor import Tensor, wrap
@@ -41,7 +42,8 @@ class RNNBase(Module):
     The call takes further, by name:
 
     - `lengths`, B integers from 0 to T in any order: the state that comes out is the one at each
-      sentence's last token, the backward direction begins there, and outputs beyond it are zero
+      sentence's last token, the backward direction begins there, and outputs beyond it are zero.
+      On a GPU they are uploaded, at every call, but for `active_steps(lengths, T, B).to(device)`
     - `truncate`, a number of steps: no gradient flows through the state from one window of so many
       steps of a sentence to the window before it (truncated backpropagation through time, Williams
       & Peng 1990); the values stay as they are
@@ -229,7 +231,7 @@ class RNNBase(Module):
             raise RuntimeError(f"{type(self).__name__}: a sequence of length 0")
         active = active_steps(lengths, *x.shape[:2])
         if truncate is not None and active is None:
-            active = np.ones(x.shape[:2], bool)
+            active = ActiveSteps(np.ones(x.shape[:2], bool))
         state = list(zip(*[ops.unbind(part) for part in state]))  # of each layer and direction
         masks = self.draw_masks(x.shape[1]) if masks is None else masks
         last = []
@@ -498,10 +500,16 @@ def checked_activation(activation: str) -> str:
     return activation
 
 
-def active_steps(lengths: Any, T: int, B: int) -> np.ndarray | None:
-    """Lengths as a host array (T, B), bool, true at real tokens; None when all are T."""
+def active_steps(lengths: Any, T: int, B: int) -> ActiveSteps | None:
+    """Which of T steps of B sentences of these lengths are real tokens; None when all are. What a
+    call has given may be the `lengths` of further ones.
+    """
     if lengths is None:
         return None
+    if isinstance(lengths, ActiveSteps):
+        if lengths.host.shape != (T, B):
+            raise RuntimeError(f"the lengths are of {lengths.host.shape} tokens, x of {(T, B)}")
+        return lengths
     lengths = lengths.to_numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
     if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
         raise RuntimeError(
@@ -514,4 +522,4 @@ def active_steps(lengths: Any, T: int, B: int) -> np.ndarray | None:
         )
     if (lengths == T).all():
         return None
-    return np.arange(T)[:, None] < lengths[None, :]
+    return ActiveSteps(np.arange(T)[:, None] < lengths[None, :])

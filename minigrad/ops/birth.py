@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import backend_for
+from ..backend import Backend, backend_for
 from ..dtypes import of
 from ..tensor import Tensor, wrap
 from .names import flat
@@ -55,11 +55,19 @@ _USUAL = ("layout", "pin_memory", "memory_format")
 
 
 def factory(make):
-    """A function that makes a Tensor of what `make` gives, a host array.
+    """A function that makes a Tensor of what `make` gives: an array of the module `xp` if it takes
+    one, else a host array, which is uploaded.
 
     `make` gets its own arguments, and `dtype` as NumPy's or None; the Tensor is born on `device`,
     or takes the place of what `out` held.
     """
+    code = make.__code__
+    there = "xp" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    def array(backend: Backend, args: tuple, named: dict[str, Any]) -> Any:
+        if there:
+            return make(*args, xp=backend.xp, **named)
+        return backend.upload(make(*args, **named))
 
     @functools.wraps(make)
     def function(
@@ -71,11 +79,12 @@ def factory(make):
         **named: Any,
     ) -> Tensor:
         check_usual(**{name: named.pop(name) for name in _USUAL if name in named})
-        if out is None:
-            return made(make(*args, dtype=numpy_dtype(dtype), **named), device, requires_grad)
-        host = make(*args, dtype=out.array.dtype, **named)
-        out.array = backend_for(out.device).upload(host)
-        return out
+        if out is not None:
+            out.array = array(backend_for(out.device), args, named | {"dtype": out.array.dtype})
+            return out
+        named["dtype"] = numpy_dtype(dtype)
+        x = wrap(array(backend_for(device), args, named))
+        return x.requires_grad_() if requires_grad else x
 
     return function
 

@@ -17,28 +17,28 @@ from .promotion import default_dtype
 
 
 @factory
-def zeros(*shape: Any, size: Any = None, dtype: Any) -> np.ndarray:
+def zeros(*shape: Any, size: Any = None, dtype: Any, xp: Any) -> Any:
     """Zeros of a size given as integers, as a tuple or as `size=`."""
-    return np.zeros(shape_of(shape, size), dtype or default_dtype())
+    return xp.zeros(shape_of(shape, size), dtype or default_dtype())
 
 
 @factory
-def ones(*shape: Any, size: Any = None, dtype: Any) -> np.ndarray:
+def ones(*shape: Any, size: Any = None, dtype: Any, xp: Any) -> Any:
     """Ones of a size given as integers, as a tuple or as `size=`."""
-    return np.ones(shape_of(shape, size), dtype or default_dtype())
+    return xp.ones(shape_of(shape, size), dtype or default_dtype())
 
 
 @factory
-def empty(*shape: Any, size: Any = None, dtype: Any) -> np.ndarray:
+def empty(*shape: Any, size: Any = None, dtype: Any, xp: Any) -> Any:
     """A tensor to be filled: nobody may lean on what is in it (zeros)."""
-    return np.zeros(shape_of(shape, size), dtype or default_dtype())
+    return xp.zeros(shape_of(shape, size), dtype or default_dtype())
 
 
 @factory
-def full(size: Any, fill_value: Any, *, dtype: Any) -> np.ndarray:
+def full(size: Any, fill_value: Any, *, dtype: Any, xp: Any) -> Any:
     """Filled with a number; its kind (bool, int, float) gives the dtype where none is named."""
     value = host_array(fill_value.item() if hasattr(fill_value, "item") else fill_value, dtype)
-    return np.full(shape_of((size,)), value, value.dtype)
+    return xp.full(shape_of((size,)), value[()], value.dtype)
 
 
 def full_like(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import module_of
+from ..backend import kernels_for, module_of
+from ..kernels import Long
 from ..tensor import Tensor
 from .optimizer import ParamsT, PerParameter, count, mix, options, scalar
 
@@ -64,7 +65,12 @@ class Adam(Moments):
         return group["betas"], group["eps"] * root, lr * root / (1 - beta1**t)
 
     def update(self, x, g, state, numbers, s):
-        xp, (betas, eps, lr) = module_of(x), numbers
+        (betas, eps, lr), xp, kernels = numbers, module_of(x), kernels_for(x, *state.values())
+        if kernels:
+            g, moments = xp.ascontiguousarray(g), [state.get(name) for name in Adam.arrays]
+            shares = [share for beta in betas for share in (beta, 1 - beta)]
+            kernels("adam.adam", x.dtype, x.size, Long(x.size), x, g, *moments, *shares, eps, lr)
+            return
         m, v = self.moments(g, state, betas, s)
         if "max_exp_avg_sq" in state:
             largest = state["max_exp_avg_sq"]

@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from ...backend import CPU, backend_of
+from ...backend import CPU, backend_of, kernels_for
+from ...kernels import BLOCKS, THREADS, Doubles, Kernels, Long
 from ...tensor import Tensor, wrap
 
 
@@ -45,6 +46,8 @@ def clip_grad_norm_(
             )
     parameters = _listed(parameters)
     grads = _gradients(parameters)
+    if not policy and (kernels := _kernels(grads, norm_type)):
+        return _scaled_by_norm(kernels, grads, max_norm)
     norm = _norm(grads, norm_type)
     if policy and not math.isfinite(norm):
         _refuse(policy, parameters, f"the norm of the gradients is {norm}{_culprits(parameters)}")
@@ -89,6 +92,8 @@ def get_total_norm(
 ) -> Tensor:
     """The p-norm of all elements of all tensors together, p = norm_type."""
     tensors = _listed(tensors)
+    if not error_if_nonfinite and (kernels := _kernels(tensors, norm_type)):
+        return wrap(_norm_and_factor(kernels, tensors)[0])
     norm = _norm(tensors, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm is {norm}, pass error_if_nonfinite=False to get it")
@@ -150,6 +155,41 @@ def _culprits(parameters: Sequence[Tensor]) -> str:
     return " (" + "; ".join(found) + ")" if found else ""
 
 
+# on a GPU, where nobody waits
+
+
+def _kernels(tensors: Sequence[Tensor], p: float) -> Kernels | None:
+    return kernels_for(*[_flat(x.array) for x in tensors]) if tensors and p == 2 else None
+
+
+def _norm_and_factor(
+    kernels: Kernels, tensors: Sequence[Tensor], max_norm: float = math.inf
+) -> tuple:
+    """The norm of all, in their dtype, and what they are multiplied with; 0-d arrays."""
+    backend, dtype = backend_of(tensors[0].array), tensors[0].array.dtype
+    sums, norm, factor = [
+        Doubles(backend.xp.zeros(shape, np.float64)) for shape in ((BLOCKS,), (), ())
+    ]
+    for x in tensors:
+        blocks = -(-x.array.size // THREADS)
+        kernels.rows("clip.add_squares", dtype, blocks, Long(x.array.size), _flat(x.array), sums)
+    given = BLOCKS, sums, np.float64(max_norm), norm, factor
+    kernels.rows("clip.finish_norm", dtype, 1, *given)
+    return norm.array.astype(dtype), factor
+
+
+def _scaled_by_norm(kernels: Kernels, grads: Sequence[Tensor], max_norm: float) -> Tensor:
+    norm, factor = _norm_and_factor(kernels, grads, max_norm)
+    for g in grads:
+        size = g.array.size
+        kernels("clip.scale", g.array.dtype, size, Long(size), _flat(g.array), factor)
+        g.changed()
+    return wrap(norm)
+
+
+# on the host
+
+
 def _norm(tensors: Sequence[Tensor], p: float) -> float:
     """The norm of all elements, having waited for the device once; finite wherever the true norm
     fits a float64.
@@ -170,12 +210,17 @@ def _norm(tensors: Sequence[Tensor], p: float) -> float:
 def _power_sum(array, p: float):
     """Of one array: Σ x² for p = 2, else the p-norm; a 0-d array, no waiting."""
     xp = backend_of(array).xp
-    flat = (array if array.flags.c_contiguous else array.T).reshape(-1)  # no copy of xᵀ
+    flat = _flat(array)
     if p == 2:
         return xp.dot(flat, flat)
     if not flat.size:
         return xp.zeros((), array.dtype)
     return xp.linalg.norm(flat, p)
+
+
+def _flat(array):
+    """All numbers in a row, of xᵀ without a copy."""
+    return (array if array.flags.c_contiguous else array.T).reshape(-1)
 
 
 def _downloaded(numbers: list) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""What crosses the border to a GPU while a translator trains: the batch, and one loss. Counted on
+the stand-in with the kernels on the CPU; no GPU code runs here.
+"""
+
+import cpu_kernels
+import numpy as np
+import pytest
+from strict_backend import STRICT, StrictArray, StrictBackend
+
+import minigrad as mg
+from datasets import build_tokenizer
+from models.optimisation import TrainingOptions
+from models.options import ModelOptions
+from models.training import Trainer
+from models.translator import Translator
+
+pytestmark = pytest.mark.skipif(not cpu_kernels.COMPILER, reason="there is no g++")
+PAIRS = [("a b c", "x y"), ("c", "y z x w"), ("b a", "z"), ("a a b c d", "w w x")]
+WHOLE = [("a b", "x y"), ("c d", "y z")]  # all of one length
+
+# options of the model, options of training, pairs, what is uploaded for a batch
+SOURCE, LENGTHS, TARGETS, ORDER, OWN = 1, 1, 2, 2, 1
+CASES = {
+    "default": ({}, {}, PAIRS, SOURCE + LENGTHS + TARGETS),
+    "of one length": ({}, {}, WHOLE, SOURCE + TARGETS),
+    "deep": (
+        {"layers": 2, "attention": "multi-head", "heads": 2, "encoder_hidden_size": 3,
+         "encoder_layers": 3, "recurrent_dropout": 0.2},
+        {"label_smoothing": 0.1}, PAIRS, SOURCE + LENGTHS + TARGETS,
+    ),
+    "step by step": (
+        {"attention": "additive", "input_feeding": True, "coverage": True, "peeky": True},
+        {"bptt": 2}, PAIRS, SOURCE + LENGTHS + TARGETS,
+    ),
+    "gru backwards": (
+        {"cell": "gru", "attention": "general", "reverse_source": True, "bidirectional": False,
+         "annotation_dropout": 0.2},
+        {"encoder_bptt": 2, "weight_decay": 0.1, "l1": 1e-4}, PAIRS,
+        SOURCE + LENGTHS + TARGETS + ORDER,
+    ),
+    "own words": (
+        {"attention": "none", "tie": "target", "embedding_size": 4},
+        {"sampling": "constant", "sampling_rate": 1.0, "optimizer_options": {"amsgrad": True}},
+        PAIRS, SOURCE + LENGTHS + TARGETS + OWN,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory):
+    return cpu_kernels.CpuKernels(tmp_path_factory.mktemp("kernels"))
+
+
+def trainer_of(folder, model, training, pairs, device):
+    mg.manual_seed(0)
+    folder.mkdir(exist_ok=True)
+    sides = [build_tokenizer("words", [pair[n] for pair in PAIRS]) for n in (0, 1)]
+    sizes = {"embedding_size": 3, "hidden_size": 4, "dropout": 0.2}
+    translator = Translator.new(*sides, ModelOptions(**sizes | model), 9)
+    translator.model.to(device=device)
+    options = TrainingOptions(**{"epochs": 1, "batch_size": 4} | training)
+    trainer = Trainer(translator, pairs, pairs, options, folder)
+    trainer.model.train()
+    return trainer
+
+
+@pytest.mark.parametrize("model, training, pairs, uploads", CASES.values(), ids=CASES)
+def test_a_step_uploads_the_batch_and_waits_for_the_loss(
+    model, training, pairs, uploads, kernels, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    trainer = trainer_of(tmp_path, model, training, pairs, "strict")
+    trainer.train_on(list(trainer.batches))  # the optimizer's state is made
+    events = []
+    for owner, name, event in (
+        (StrictBackend, "upload", "up"), (StrictBackend, "download", "wait"),
+        (StrictArray, "_wait", "wait"), (type(kernels), "launch", "launch"),
+    ):  # fmt: skip
+        method = getattr(owner, name)
+
+        def watched(self, *args, method=method, event=event, **more):
+            events.append(event)
+            return method(self, *args, **more)
+
+        monkeypatch.setattr(owner, name, watched)
+    trainer.train_on(list(trainer.batches))
+    first, waited = events.index("launch"), events.index("wait")
+    assert events[:first] == ["up"] * uploads
+    assert set(events[first:waited]) == {"launch"}
+    assert set(events[waited + 1 :]) == {"launch"}  # of the optimizer
+
+
+@pytest.mark.parametrize("model, training, pairs, _", CASES.values(), ids=CASES)
+def test_twenty_steps_are_those_of_numpy(model, training, pairs, _, kernels, monkeypatch, tmp_path):
+    """With all dropout: it is drawn by place, on every device the same."""
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    losses, weights = [], []
+    for device in ("cpu", "strict"):
+        trainer = trainer_of(tmp_path / device, model, training, pairs, device)
+        losses.append([])
+        for _step in range(20):
+            trainer.sums["loss"] = 0.0
+            trainer.train_on(list(trainer.batches))
+            losses[-1].append(trainer.sums["loss"])
+        weights.append({n: p.to_numpy() for n, p in trainer.model.state_dict().items()})
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+    assert losses[0][-1] < losses[0][0]
+    for name, expected in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], expected, rtol=1e-2, atol=1e-3)
