@@ -103,7 +103,7 @@ def minigrad_side(*case: Any) -> Figures:
             loss = objective.backward(model, batch)
             nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
             optimizer.step()
-            return loss
+            return float(loss)
 
         return model, step
 

@@ -694,7 +694,7 @@ def test_the_translator_reads_no_padding(attention):
 def test_the_translator_without_its_lengths_is_found():
     seq2seq = translator("none")
     run = seq2seq.encoder.forward
-    seq2seq.encoder.forward = lambda source, lengths, truncate: run(source, None)
+    seq2seq.encoder.forward = lambda source, truncate: run(source._replace(lengths=None))
     with pytest.raises(AssertionError, match=r"is 'encoder.rnn' \(LSTM\), in what it returns"):
         check_padding(seq2seq, pairs(), loss=translation_loss, pad=PAD)
 
