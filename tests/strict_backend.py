@@ -207,6 +207,10 @@ class _Function:
 
     def __call__(self, *args, **kwargs):
         check_arguments(self.name, CUPY["functions"][self.name], len(args), kwargs)
+        if isinstance(self.function, np.ufunc) and any(isinstance(x, (list, tuple)) for x in args):
+            raise TypeError(f"cupy.{self.name} of a list")
+        if self.name == "einsum" and (unknown := kwargs.keys() - {"dtype", "optimize"}):
+            raise TypeError(f"cupy.einsum has no argument {', '.join(unknown)}")  # it has **kwargs
         return called(self.function, args, kwargs)
 
 

@@ -13,6 +13,7 @@ import cpu_kernels
 import numpy as np
 import pytest
 from cpu_kernels import FOLDER
+from devices import GPU, TOLERANCES
 from strict_backend import STRICT
 
 import minigrad as mg
@@ -253,6 +254,27 @@ def test_clipping_kernels_at_the_ends_of_the_range(kernels, monkeypatch):
 )
 def test_the_adam_kernel_agrees_with_numpy(options, dtype, kernels, monkeypatch):
     assert compare(kernels, monkeypatch, partial(adam, **options), dtype) == ["adam"] * 4
+
+
+EVERY = {
+    **{f"{name} {lengths}": partial(layer, LAYERS[name], lengths=lengths)
+       for name in LAYERS for lengths in (None, (4, 1, 0))},
+    "cross-entropy": cross_entropy,
+    "embedding": embedding,
+    "dropout": dropout,
+    "clipping": clipped,
+    "adam": adam,
+    "amsgrad": partial(adam, amsgrad=True),
+}  # fmt: skip
+
+
+@pytest.mark.gpu
+@of_both
+@pytest.mark.parametrize("name", EVERY)
+def test_kernels_on_a_gpu_agree_with_numpy(name, dtype):
+    tolerance = 10 * TOLERANCES[GPU][dtype]
+    for a, e in zip(EVERY[name](GPU, dtype), EVERY[name]("cpu", dtype), strict=True):
+        np.testing.assert_allclose(a, e, tolerance, tolerance)
 
 
 # a kernel with a fault must not pass

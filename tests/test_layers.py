@@ -3,10 +3,10 @@
 import copy
 import math
 
+import devices
 import numpy as np
 import pytest
 
-from strict_backend import STRICT
 
 import minigrad as mg
 from minigrad import nn
@@ -307,7 +307,7 @@ def test_errors(call, error):
 
 
 IDS = mg.tensor([[1, 0, 2]])
-DEVICES = {
+ELSEWHERE = {
     "conv1d": lambda x, to: F.conv1d(x, to(random(6, 2, 3)), None, 2, 1, 1, 2),
     "conv_transpose1d": lambda x, to: F.conv_transpose1d(x, to(random(4, 2, 3)), stride=2),
     "max_pool1d": lambda x, to: F.max_pool1d(x, 3, 2, 1),
@@ -330,13 +330,14 @@ DEVICES = {
 }
 
 
-@pytest.mark.parametrize("name", DEVICES)
-def test_another_backend_gives_the_same(name):
+@pytest.mark.parametrize("device", devices.DEVICES)
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_another_device_gives_the_same(name, device):
     results = []
-    for device in ("cpu", STRICT.device):
-        x = random(2, 4, 8).to(device).requires_grad_()
-        y = DEVICES[name](
-            x, lambda t: t.double().to(device) if t.dtype.kind == "f" else t.to(device)
+    for here in ("cpu", device):
+        x = random(2, 4, 8).to(here).requires_grad_()
+        y = ELSEWHERE[name](
+            x, lambda t, here=here: t.double().to(here) if t.dtype.kind == "f" else t.to(here)
         )
         if name != "embedding":  # which has changed its table in place
             y.sum().backward()

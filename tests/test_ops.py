@@ -10,6 +10,7 @@ import pytest
 import rows_elementwise
 import rows_shape
 import rows_surface
+from devices import DEVICES, TOLERANCES
 from ops_table import DOMAINS, EMPTY, ROWS, UNIT, inputs_of
 from strict_backend import STRICT
 
@@ -142,15 +143,15 @@ def test_broadcast_inputs(row):
         np.testing.assert_allclose(g, e, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @float_table
-def test_strict_backend(row, dtype):
+def test_on_a_device(row, dtype, device):
     if row.name == "cast" and dtype == "float32":
         return
-    arrays = inputs_of(row, dtype)
-    rtol = 1e-12 if dtype == "float64" else 1e-5
+    arrays, rtol = inputs_of(row, dtype), TOLERANCES[device][dtype]
     for call in row.calls():
-        xs = leaves(arrays, "strict")
+        xs = leaves(arrays, device)
         before = STRICT.downloads
         ys = call(*xs)
         floats = [y for y in several(ys) if y.dtype.kind == "f"]
@@ -159,7 +160,7 @@ def test_strict_backend(row, dtype):
         looks = row.name in ("to_device", "matrix_exp") or row.tag == "0-d id"
         assert STRICT.downloads == before or looks, "an op looked at values"
         for y in several(ys):
-            assert y.device == "strict"
+            assert y.device == device or row.name == "to_device"
         check_values(ys, reference(row, arrays), rtol, dtype)
         for g, e in zip(gs, gradients(call, leaves(arrays))):
             g = np.zeros_like(e) if g is None else g.cpu().numpy()
@@ -167,11 +168,12 @@ def test_strict_backend(row, dtype):
             np.testing.assert_allclose(g, e, rtol=rtol, atol=rtol)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @float_table
-def test_strict_backend_order_2(row):
-    results = []
-    for device in ("cpu", "strict"):
-        xs = leaves(inputs_of(row), device)
+def test_second_derivatives_on_a_device(row, device):
+    results, tolerance = [], TOLERANCES[device]["float64"]
+    for here in ("cpu", device):
+        xs = leaves(inputs_of(row), here)
         ys = [y for y in several(row.calls()[0](*xs)) if y.dtype.kind == "f"]
         ws = [w.requires_grad_() for w in cotangents(ys)]
         gs = mg.grad(ys, xs, ws, create_graph=True, allow_unused=True)
@@ -181,7 +183,7 @@ def test_strict_backend_order_2(row):
     for a, b in zip(*results, strict=True):
         assert (a is None) == (b is None)
         if a is not None:
-            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
 # the table is complete
@@ -315,7 +317,7 @@ def test_what_is_no_number_stays_visible(op, bad):
     assert np.isfinite(y[1]).all()
 
 
-@pytest.mark.parametrize("device", ["cpu", "strict"])
+@pytest.mark.parametrize("device", ["cpu", *DEVICES])
 @pytest.mark.parametrize("op, expected", [s[1:] for s in STABLE], ids=[s[0] for s in STABLE])
 def test_stable_at_1000(op, expected, device):
     x = mg.tensor(HUGE, device=device, requires_grad=True)
@@ -373,7 +375,7 @@ CONSTANT_ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("device", ["cpu", "strict"])
+@pytest.mark.parametrize("device", ["cpu", *DEVICES])
 @pytest.mark.parametrize(
     "op, expected, count, dtype", [r[1:] for r in CONSTANT_ROWS], ids=[r[0] for r in CONSTANT_ROWS]
 )

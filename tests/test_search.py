@@ -16,7 +16,7 @@ from models import search as module
 from models.options import ATTENTIONS, CELLS, ModelOptions
 from models.search import Search, forced, search
 from models.seq2seq import Seq2Seq
-from strict_backend import STRICT
+from devices import DEVICES
 
 SOURCES, TARGETS = 9, 7
 WORDS = [UNK, *range(4, TARGETS)]
@@ -385,15 +385,16 @@ def test_a_model_that_says_no_numbers_is_named(value, beam):
         forced([model], batch_of(sources(2), [[4], [5, 6]]))
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", FEW)
-def test_on_another_device(kind):
+def test_on_another_device(kind, device):
     some, model = sources(3), model_of(kind)
     more = {"coverage_penalty": 0.5} if model.decoder.attention is not None else {}
     hows = [Search(), Search(3, 0.6, best=2, no_repeat=2, min_length=1, **more), Search(20)]
     state = model.state_dict()
     there = Seq2Seq(SOURCES, TARGETS, dataclasses.replace(model.options)).double().eval()
     there.load_state_dict(state)
-    there.to(device=STRICT.device)
+    there.to(device=device)
     for how in hows:
         for models, others in (([model], [there]), ([model] * 2, [there] * 2)):
             here = search(models, batch_of(some), 5, how, attention=True)

@@ -5,16 +5,18 @@ the stand-in with the kernels on the CPU; no GPU code runs here.
 import cpu_kernels
 import numpy as np
 import pytest
+from devices import DEVICES
 from strict_backend import STRICT, StrictArray, StrictBackend
 
 import minigrad as mg
 from datasets import build_tokenizer
 from models.optimisation import TrainingOptions
 from models.options import ModelOptions
+from models.search import Search
 from models.training import Trainer
 from models.translator import Translator
 
-pytestmark = pytest.mark.skipif(not cpu_kernels.COMPILER, reason="there is no g++")
+needs_a_compiler = pytest.mark.skipif(not cpu_kernels.COMPILER, reason="there is no g++")
 PAIRS = [("a b c", "x y"), ("c", "y z x w"), ("b a", "z"), ("a a b c d", "w w x")]
 WHOLE = [("a b", "x y"), ("c d", "y z")]  # all of one length
 
@@ -64,6 +66,7 @@ def trainer_of(folder, model, training, pairs, device):
     return trainer
 
 
+@needs_a_compiler
 @pytest.mark.parametrize("model, training, pairs, uploads", CASES.values(), ids=CASES)
 def test_a_step_uploads_the_batch_and_waits_for_the_loss(
     model, training, pairs, uploads, kernels, monkeypatch, tmp_path
@@ -90,20 +93,40 @@ def test_a_step_uploads_the_batch_and_waits_for_the_loss(
     assert set(events[waited + 1 :]) == {"launch"}  # of the optimizer
 
 
+@pytest.mark.parametrize("device", [pytest.param("strict", marks=needs_a_compiler), *DEVICES[1:]])
 @pytest.mark.parametrize("model, training, pairs, _", CASES.values(), ids=CASES)
-def test_twenty_steps_are_those_of_numpy(model, training, pairs, _, kernels, monkeypatch, tmp_path):
-    """With all dropout: it is drawn by place, on every device the same."""
+def test_twenty_steps_are_those_of_numpy(
+    model, training, pairs, _, device, kernels, monkeypatch, tmp_path
+):
+    """With all dropout: it is drawn by place, on every device the same. Afterwards what one device
+    has written is read and goes on on the other, and says the same.
+    """
     monkeypatch.setattr(STRICT, "kernels", kernels)
-    losses, weights = [], []
-    for device in ("cpu", "strict"):
-        trainer = trainer_of(tmp_path / device, model, training, pairs, device)
+    losses, weights, states = [], [], []
+    for n, here in enumerate(("cpu", device)):
+        trainer = trainer_of(tmp_path / f"{n}", model, training, pairs, here)
         losses.append([])
         for _step in range(20):
             trainer.sums["loss"] = 0.0
             trainer.train_on(list(trainer.batches))
             losses[-1].append(trainer.sums["loss"])
         weights.append({n: p.to_numpy() for n, p in trainer.model.state_dict().items()})
+        states.append(trainer.state())
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
     assert losses[0][-1] < losses[0][0]
     for name, expected in weights[0].items():
         np.testing.assert_allclose(weights[1][name], expected, rtol=1e-2, atol=1e-3)
+
+    mg.save(states[1], tmp_path / "there.safetensors")
+    said = []
+    for n, here in enumerate(("cpu", device)):
+        trainer = trainer_of(tmp_path / f"again {n}", model, training, pairs, here)
+        trainer.restore(mg.load(tmp_path / "there.safetensors"))
+        trainer.train_on(list(trainer.batches))
+        greedy, beam = (
+            trainer.translator.search([source for source, _ in PAIRS], 4, how)
+            for how in (Search(), Search(3, 1.0))
+        )
+        said.append([best[0] for best in (*greedy, *beam)])
+    for one, other in zip(*said, strict=True):
+        assert one.text == other.text and one.score == pytest.approx(other.score, rel=1e-3)
