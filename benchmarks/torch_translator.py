@@ -139,11 +139,12 @@ class Seq2Seq(nn.Module):
 
 def loss_of(model: Seq2Seq, batch: Batch) -> Tensor:
     """The mean over all real target tokens."""
-    source, lengths, target_in, target_out = (
-        torch.from_numpy(array)
-        for array in (batch.source, batch.source_lengths, batch.target_in, batch.target_out)
+    device = model.decoder.output.weight.device
+    source, target_in, target_out = (
+        torch.from_numpy(array).to(device)
+        for array in (batch.source, batch.target_in, batch.target_out)
     )
-    logits = model(source, lengths, target_in)
+    logits = model(source, torch.from_numpy(batch.source_lengths), target_in)
     return F.cross_entropy(logits.flatten(0, 1), target_out.flatten(), ignore_index=PAD)
 
 

@@ -84,7 +84,7 @@ def figures(made: Callable, task: str, sizes: list, options: dict[str, Any]) -> 
     return {"ms": ms, "memory": memory(), "loss": loss}
 
 
-def minigrad_side(*case: Any) -> Figures:
+def minigrad_side(*case: Any, device: str = "cpu") -> Figures:
     import minigrad as mg
     from minigrad import nn, optim
     from models.objective import Objective
@@ -96,6 +96,7 @@ def minigrad_side(*case: Any) -> Figures:
         arrays = weights_of(shapes)
         loaded = {name: mg.from_numpy(array) for name, array in arrays.items()}
         model.load_state_dict(loaded, strict=False)  # tied weights have one name
+        model.to(device=device)
         optimizer = optim.Adam(model.parameters(), lr=LEARNING_RATE)
 
         def step(batch: Batch) -> float:
@@ -110,7 +111,7 @@ def minigrad_side(*case: Any) -> Figures:
     return figures(made, *case)
 
 
-def torch_side(*case: Any) -> Figures:
+def torch_side(*case: Any, device: str = "cpu") -> Figures:
     torch = torch_module()
     import torch_translator
 
@@ -120,6 +121,7 @@ def torch_side(*case: Any) -> Figures:
         arrays = weights_of(shapes)
         loaded = {name: torch.from_numpy(array) for name, array in arrays.items()}
         model.load_state_dict(loaded, strict=False)  # tied weights have one name
+        model.to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
 
         def step(batch: Batch) -> float:
