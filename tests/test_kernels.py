@@ -235,6 +235,15 @@ def test_clipping_kernels_agree_with_numpy(most, dtype, kernels, monkeypatch):
 
 
 @needs_a_compiler
+def test_gradients_with_gaps_are_clipped_without_kernels(kernels, monkeypatch):
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    p = nn.Parameter(mg.zeros(3, 2, device="strict"))
+    p.grad = mg.ones(3, 4, device="strict")[:, ::2]
+    nn.utils.clip_grad_norm_([p], 1.0)
+    np.testing.assert_allclose(p.grad.to_numpy(), np.full((3, 2), 6**-0.5), 1e-5)
+
+
+@needs_a_compiler
 def test_clipping_kernels_at_the_ends_of_the_range(kernels, monkeypatch):
     """Squares that leave the range of float32, and a NaN, which spoils all gradients."""
     compare(kernels, monkeypatch, partial(clipped, scale=1e30), "float32")

@@ -159,7 +159,11 @@ def _culprits(parameters: Sequence[Tensor]) -> str:
 
 
 def _kernels(tensors: Sequence[Tensor], p: float) -> Kernels | None:
-    return kernels_for(*[_flat(x.array) for x in tensors]) if tensors and p == 2 else None
+    if p != 2 or not all(
+        [x.array.flags.c_contiguous or x.array.flags.f_contiguous for x in tensors]
+    ):
+        return None
+    return kernels_for(*[_flat(x.array) for x in tensors]) if tensors else None
 
 
 def _norm_and_factor(
