@@ -481,6 +481,12 @@ def test_dropout_as_the_identity(p, training):
     np.testing.assert_allclose(values(x.grad), 2 * values(x))
 
 
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_dropout_of_what_has_no_fractions(dtype):
+    with pytest.raises(RuntimeError, match=f"dropout of .*{dtype}"):
+        F.dropout(mg.ones(3, dtype=dtype))
+
+
 def test_dropout_of_everything():
     x = random(5, 6, requires_grad=True)
     y = nn.Dropout(1.0)(x)

@@ -215,8 +215,10 @@ def drop_factors(
 
     The generator gives a key alone. The number of an element is a function of the key and of its
     place, Philox 4x64-10 (Salmon et al. 2011): a GPU computes it without an upload, and the same on
-    every device. p counts in steps of 2⁻³².
+    every device. p counts in steps of 2⁻³². Raises RuntimeError for a dtype without fractions.
     """
+    if like.array.dtype.kind != "f":
+        raise RuntimeError(f"dropout of {like.dtype}: expected floating numbers, see .float()")
     backend, dtype, count = backend_of(like.array), like.array.dtype, math.prod(shape)
     if p == 1:
         return wrap(backend.xp.zeros(shape, dtype))
