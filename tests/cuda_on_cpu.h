@@ -18,7 +18,7 @@ inline void __syncthreads() { meeting->arrive_and_wait(); }
 template <class T> T atomicAdd(T* where, T what) {
     return std::atomic_ref<T>(*where).fetch_add(what);
 }
-inline unsigned long __umul64hi(unsigned long a, unsigned long b) {
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
     return (unsigned __int128)a * b >> 64;
 }
 using std::exp, std::log, std::sqrt, std::tanh;

@@ -329,7 +329,7 @@ MUTANTS = [
     ("adam", "size = largest[n] = Larger()(largest[n], size)", "largest[n] = size"),
     ("adam", "sqrt(size) + eps", "sqrt(size + eps)"),
     ("kernels.h", "half > 0; half /= 2", "half > 1; half /= 2"),
-    ("kernels.h", "n += (long)blockDim.x * gridDim.x", "n += (long)blockDim.x"),
+    ("kernels.h", "n += (Long)blockDim.x * gridDim.x", "n += (Long)blockDim.x"),
     ("kernels.h", "(REAL)0.5 * x) + (REAL)0.5", "(REAL)0.5 * x)"),
 ]
 

@@ -74,4 +74,4 @@ class Doubles(NamedTuple):
     array: Any
 
 
-Long = np.int64  # CUDA's long on Linux; a Python int is an int
+Long = np.int64  # that of kernels.h; a Python int is an int

@@ -4,7 +4,7 @@
 
 // old1 = beta1 and new1 = 1 - beta1, so that the difference is taken in double; `largest` is the v of AMSGrad,
 // or null. `eps` and `lr` hold the corrections of the bias.
-KERNEL adam(long N, REAL* x, const REAL* g, REAL* m, REAL* v, REAL* largest, REAL old1, REAL new1,
+KERNEL adam(Long N, REAL* x, const REAL* g, REAL* m, REAL* v, REAL* largest, REAL old1, REAL new1,
             REAL old2, REAL new2, REAL eps, REAL lr) {
     FOR_MINE(n, N) {
         const REAL d = g[n];

@@ -4,7 +4,7 @@
 #include "kernels.h"
 
 // adds to `sums`, one number for each block, the squares of x (N)
-KERNEL add_squares(long N, const REAL* x, double* sums) {
+KERNEL add_squares(Long N, const REAL* x, double* sums) {
     double mine = 0;
     FOR_MINE(n, N) mine += (double)x[n] * x[n];
     mine = together(mine, Sum());
@@ -22,7 +22,7 @@ KERNEL finish_norm(int count, const double* sums, double most, double* norm, dou
     }
 }
 
-KERNEL scale(long N, REAL* x, const double* factor) {
+KERNEL scale(Long N, REAL* x, const double* factor) {
     if (factor[0] == 1) return;
     FOR_MINE(n, N) x[n] *= (REAL)factor[0];
 }

@@ -8,10 +8,10 @@
 #include "kernels.h"
 
 // a row that is `ignored` has loss 0
-KERNEL cross_entropy_forward(long N, int V, const REAL* x, const long* classes, const bool* ignored,
+KERNEL cross_entropy_forward(Long N, int V, const REAL* x, const Long* classes, const bool* ignored,
                              const REAL* own, const REAL* share, const REAL* spread, REAL* loss, REAL* top,
                              REAL* total) {
-    for (long n = blockIdx.x; n < N; n += gridDim.x) {
+    for (Long n = blockIdx.x; n < N; n += gridDim.x) {
         const REAL* row = x + n * V;
         REAL most = row[0];
         for (int v = threadIdx.x; v < V; v += blockDim.x) most = Larger()(most, row[v]);
@@ -33,11 +33,11 @@ KERNEL cross_entropy_forward(long N, int V, const REAL* x, const long* classes, 
 }
 
 // g (N), of the losses, to dx (N, V); zeros in a row that is `ignored`
-KERNEL cross_entropy_backward(long N, int V, const REAL* x, const long* classes, const bool* ignored,
+KERNEL cross_entropy_backward(Long N, int V, const REAL* x, const Long* classes, const bool* ignored,
                               const REAL* own, const REAL* share, const REAL* spread, const REAL* top,
                               const REAL* total, const REAL* g, REAL* dx) {
     FOR_MINE(at, N * V) {
-        const long n = at / V, v = at % V;
+        const Long n = at / V, v = at % V;
         REAL d = share[n] / total[n] * exp(x[at] - top[n]);
         if (spread) d -= spread[v];
         if (v == classes[n]) d -= own[n];

@@ -4,13 +4,13 @@
 #include "kernels.h"
 
 // ids (N), sorted, and the rows (., D) they stand for in `order`; row `skip` of the table stays, -1 for none
-KERNEL embedding_add(long N, int D, REAL* table, const long* ids, const long* order, const REAL* rows,
-                     long skip) {
+KERNEL embedding_add(Long N, int D, REAL* table, const Long* ids, const Long* order, const REAL* rows,
+                     Long skip) {
     FOR_MINE(n, N * D) {
-        const long first = n / D, d = n % D, id = ids[first];
+        const Long first = n / D, d = n % D, id = ids[first];
         if (id == skip || (first > 0 && ids[first - 1] == id)) continue;
         REAL sum = table[id * D + d];
-        for (long m = first; m < N && ids[m] == id; ++m) sum += rows[order[m] * D + d];
+        for (Long m = first; m < N && ids[m] == id; ++m) sum += rows[order[m] * D + d];
         table[id * D + d] = sum;
     }
 }

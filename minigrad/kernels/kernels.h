@@ -6,12 +6,15 @@
 #define REAL float
 #endif
 
+typedef long long Long;  // 64 bits on every system; an array of int64
+typedef unsigned long long Word;
+
 #define KERNEL extern "C" __global__ void
 
 // the numbers from 0 to count - 1 that are this thread's
 #define FOR_MINE(n, count)                                                                       \
-    for (long n = blockIdx.x * (long)blockDim.x + threadIdx.x; n < (count);                      \
-         n += (long)blockDim.x * gridDim.x)
+    for (Long n = blockIdx.x * (Long)blockDim.x + threadIdx.x; n < (count);                      \
+         n += (Long)blockDim.x * gridDim.x)
 
 __device__ inline REAL sigmoid(REAL x) { return (REAL)0.5 * (REAL)tanh((REAL)0.5 * x) + (REAL)0.5; }
 

@@ -7,12 +7,12 @@
 #include "kernels.h"
 
 // products with h in `gates`, which become i, f, g, o; from_x (4H, ., B)
-KERNEL lstm_forward(int H, int B, long row, REAL* gates, const REAL* from_x, const REAL* c_before,
+KERNEL lstm_forward(int H, int B, Long row, REAL* gates, const REAL* from_x, const REAL* c_before,
                     REAL* c_after, REAL* squashed, const REAL* h_before, REAL* h_after,
                     const bool* idle) {
-    const long N = (long)H * B;
+    const Long N = (Long)H * B;
     FOR_MINE(n, N) {
-        const long b = n % B;
+        const Long b = n % B;
         const REAL* x = from_x + n / B * row + b;
         const REAL i = sigmoid(gates[n] + x[0]);
         const REAL f = sigmoid(gates[n + N] + x[H * row]);
@@ -32,12 +32,12 @@ KERNEL lstm_forward(int H, int B, long row, REAL* gates, const REAL* from_x, con
 
 // From the gradients g_h of a step's output and dh, dc of its state: those d of its gates, also in all
 // (4H, ., B), dc of the cell before, and in `passed` what reaches h before without a product.
-KERNEL lstm_backward(int H, int B, long row, const REAL* gates, const REAL* c_before,
+KERNEL lstm_backward(int H, int B, Long row, const REAL* gates, const REAL* c_before,
                      const REAL* squashed, const REAL* g_h, const REAL* dh, REAL* dc, REAL* d, REAL* all,
                      REAL* passed, const bool* idle) {
-    const long N = (long)H * B;
+    const Long N = (Long)H * B;
     FOR_MINE(n, N) {
-        const long b = n % B;
+        const Long b = n % B;
         REAL* column = all + n / B * row + b;
         const REAL total = dh[n] + g_h[n];
         const bool stays = idle && idle[b];
@@ -57,11 +57,11 @@ KERNEL lstm_backward(int H, int B, long row, const REAL* gates, const REAL* c_be
 }
 
 // products with h in the order r, z, n of the weights; gates m, r, z, n, where m is what r lets through of h
-KERNEL gru_forward(int H, int B, long row, const REAL* products, REAL* gates, const REAL* from_x,
+KERNEL gru_forward(int H, int B, Long row, const REAL* products, REAL* gates, const REAL* from_x,
                    const REAL* b_hn, const REAL* h_before, REAL* h_after, const bool* idle) {
-    const long N = (long)H * B;
+    const Long N = (Long)H * B;
     FOR_MINE(n, N) {
-        const long b = n % B;
+        const Long b = n % B;
         const REAL* x = from_x + n / B * row + b;
         const REAL r = sigmoid(products[n] + x[0]);
         const REAL z = sigmoid(products[n + N] + x[H * row]);
@@ -77,11 +77,11 @@ KERNEL gru_forward(int H, int B, long row, const REAL* products, REAL* gates, co
 }
 
 // as that of the LSTM; the rows of d, and of all, are those of m, r, z, n
-KERNEL gru_backward(int H, int B, long row, const REAL* gates, const REAL* h_before, const REAL* g_h,
+KERNEL gru_backward(int H, int B, Long row, const REAL* gates, const REAL* h_before, const REAL* g_h,
                     const REAL* dh, REAL* d, REAL* all, REAL* passed, const bool* idle) {
-    const long N = (long)H * B;
+    const Long N = (Long)H * B;
     FOR_MINE(n, N) {
-        const long b = n % B;
+        const Long b = n % B;
         REAL* column = all + n / B * row + b;
         const REAL total = dh[n] + g_h[n];
         const bool stays = idle && idle[b];
