@@ -361,7 +361,11 @@ def inert(args: argparse.Namespace) -> list[tuple[bool, tuple[str, ...], str]]:
         (args.attention == "multi-head", ("heads",), "is for --attention multi-head"),
         (args.cell == "lstm", ("forget_bias",), f"is of the LSTM, not of --cell {args.cell}"),
         (args.coverage, ("coverage_loss",), "is for --coverage"),
-        (args.sampling != "none", ("sampling_rate", "sampling_by"), "is for --sampling"),
+        (
+            args.sampling != "none",
+            ("sampling_rate", "sampling_by"),
+            "is for --sampling constant, linear or inverse-sigmoid",
+        ),
         (args.average != "none", ("average_count",), "is for --average last or best"),
         (
             not (args.source_tokens and args.target_tokens),

@@ -38,9 +38,13 @@ def minigrad_side(kind: str, device: str, *case: Any) -> Figures:
         return training_step.minigrad_side(*case, device=device)
     if kind == "layer":
         H, B, T, rung, _ = case
-        backend.kernels = backend.kernels if rung == RUNGS[2] else None
-        how = composed if rung == RUNGS[0] else nullcontext
-        return layer(mg, device, wait, how, H, B, T)
+        kernels = backend.kernels
+        backend.kernels = kernels if rung == RUNGS[2] else None
+        try:
+            how = composed if rung == RUNGS[0] else nullcontext
+            return layer(mg, device, wait, how, H, B, T)
+        finally:
+            backend.kernels = kernels
     xp = backend.xp
 
     def made(precision: str, *shape: int) -> Any:

@@ -1,7 +1,7 @@
 """Tokenizers: text to numbers and back, all through one interface, each in one file of a run.
 
-Whatever the kind, decode(encode(text)) is the text, if the vocabulary covers it; 0 to 3 are padding, unknown, begin and end of sentence, and no text has the
-numbers 0, 2 and 3.
+Whatever the kind, decode(encode(text)) is the text, if the vocabulary covers it; 0 to 3 are
+padding, unknown, begin and end of sentence, and no text has the numbers 0, 2 and 3.
 """
 
 from __future__ import annotations

@@ -29,9 +29,11 @@ class Range:
         return number and self.low <= value <= self.high and value < math.inf
 
     def __str__(self) -> str:
-        name = "whole number" if self.kind is int else "number"
-        bounds = f"of at least {self.low}" if self.high == math.inf else ""
-        return f"a {name} {bounds or f'from {self.low} to {self.high}'}"
+        if self.high < math.inf:
+            name, bounds = "number", f"from {self.low} to {self.high}"
+        else:
+            name, bounds = "finite number", f"of at least {self.low}"
+        return f"a {'whole number' if self.kind is int else name} {bounds}"
 
 
 @dataclass(frozen=True)

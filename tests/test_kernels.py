@@ -208,7 +208,7 @@ def test_the_embedding_kernel_agrees_with_numpy(shape, padding, dtype, kernels, 
 
 @needs_a_compiler
 @of_both
-@pytest.mark.parametrize("p", [0.3, 1e-12, 1 - 1e-12])
+@pytest.mark.parametrize("p", [0.3, 1e-12, 1 - 1e-12, np.float64(0.5), mg.tensor(0.5)])
 @pytest.mark.parametrize("shape", [(5, 7), (1,), (8,), (3, 5, 17), (0,)], ids=str)
 def test_dropout_is_the_same_on_every_device(shape, p, dtype, kernels, monkeypatch):
     """Bit for bit, against NumPy's own Philox."""
@@ -244,6 +244,13 @@ def test_gradients_with_gaps_are_clipped_without_kernels(kernels, monkeypatch):
 
 
 @needs_a_compiler
+def test_a_norm_over_two_devices(kernels, monkeypatch):
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    both = [mg.tensor([3.0]), mg.tensor([4.0]).to("strict")]
+    assert nn.utils.get_total_norm(both).item() == 5
+
+
+@needs_a_compiler
 def test_clipping_kernels_at_the_ends_of_the_range(kernels, monkeypatch):
     """Squares that leave the range of float32, and a NaN, which spoils all gradients."""
     compare(kernels, monkeypatch, partial(clipped, scale=1e30), "float32")
@@ -258,7 +265,14 @@ def test_clipping_kernels_at_the_ends_of_the_range(kernels, monkeypatch):
 @of_both
 @pytest.mark.parametrize(
     "options",
-    [{}, {"amsgrad": True}, {"weight_decay": 0.1}, {"betas": (0.5, 0.9), "eps": 0.1}],
+    [
+        {},
+        {"amsgrad": True},
+        {"weight_decay": 0.1},
+        {"betas": (0.5, 0.9), "eps": 0.1},
+        {"betas": (0, 0)},
+        {"eps": np.float64(0.1), "betas": (np.float64(0.5), np.float32(0.9))},
+    ],
     ids=str,
 )
 def test_the_adam_kernel_agrees_with_numpy(options, dtype, kernels, monkeypatch):

@@ -481,6 +481,13 @@ def test_dropout_as_the_identity(p, training):
     np.testing.assert_allclose(values(x.grad), 2 * values(x))
 
 
+def test_dropout_whose_scale_leaves_float16():
+    for dropout in (F.dropout, F.alpha_dropout):
+        y = dropout(mg.ones(50, dtype="float16"), 0.99999, True)
+        assert y.isfinite().all()
+    assert F.dropout(mg.ones(50), 1 - 1e-12).count_nonzero() == 0
+
+
 @pytest.mark.parametrize("dtype", ["int64", "bool"])
 def test_dropout_of_what_has_no_fractions(dtype):
     with pytest.raises(RuntimeError, match=f"dropout of .*{dtype}"):

@@ -220,10 +220,12 @@ def drop_factors(
     if like.array.dtype.kind != "f":
         raise RuntimeError(f"dropout of {like.dtype}: expected floating numbers, see .float()")
     backend, dtype, count = backend_of(like.array), like.array.dtype, math.prod(shape)
-    if p == 1:
+    p = float(p)
+    below = round(p * 2**32)  # of 32 bits, what is dropped
+    if below == 2**32:
         return wrap(backend.xp.zeros(shape, dtype))
-    key = int(host_of(generator).integers(2**63))
-    threshold, scale = np.uint32(min(round(p * 2**32), 2**32 - 1)), 1 / (1 - p)
+    key, threshold = int(host_of(generator).integers(2**63)), np.uint32(below)
+    scale = min(1 / (1 - p), float(np.finfo(dtype).max))  # of float16; 0 times infinity were NaN
     if backend.kernels and dtype.char in REALS:
         factors = backend.xp.empty(shape, dtype)
         blocks = -(-count // 8)  # a thread for each: a block of Philox is enough for 8 elements

@@ -69,7 +69,8 @@ class Adam(Moments):
         if kernels:
             g, moments = xp.ascontiguousarray(g), [state.get(name) for name in Adam.arrays]
             shares = [share for beta in betas for share in (beta, 1 - beta)]
-            kernels("adam.adam", x.dtype, x.size, Long(x.size), x, g, *moments, *shares, eps, lr)
+            given = map(float, [*shares, eps, lr])  # not NumPy's, nor integers
+            kernels("adam.adam", x.dtype, x.size, Long(x.size), x, g, *moments, *given)
             return
         m, v = self.moments(g, state, betas, s)
         if "max_exp_avg_sq" in state:

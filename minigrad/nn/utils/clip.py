@@ -159,11 +159,12 @@ def _culprits(parameters: Sequence[Tensor]) -> str:
 
 
 def _kernels(tensors: Sequence[Tensor], p: float) -> Kernels | None:
-    if p != 2 or not all(
-        [x.array.flags.c_contiguous or x.array.flags.f_contiguous for x in tensors]
-    ):
+    """Those of the one device of all, where they can read all."""
+    flags = [x.array.flags for x in tensors]
+    without_gaps = all([f.c_contiguous or f.f_contiguous for f in flags])
+    if p != 2 or not without_gaps or len({x.device for x in tensors}) != 1:
         return None
-    return kernels_for(*[_flat(x.array) for x in tensors]) if tensors else None
+    return kernels_for(*[_flat(x.array) for x in tensors])
 
 
 def _norm_and_factor(
