@@ -96,8 +96,8 @@ LARGE = OURS.replace("{size}", "256") + (
 )
 TATOEBA = (
     "--train-file {data}/tatoeba/fra.tsv --tokens bpe --max-vocabulary 6000 --attention general "
-    "--embedding-size 256 --hidden-size 256 --dropout 0.3 --lr 2e-3 --batch-size 128 --epochs 8 "
-    "--stop-on bleu"
+    "--embedding-size 384 --hidden-size 384 --tie target --dropout 0.2 --label-smoothing 0.1 "
+    "--lr 2e-3 --batch-size 128 --epochs 10 --stop-on bleu --average best"
 )
 # not of the corpus: its sentences do not belong into this project
 SAMPLES = (

@@ -213,10 +213,10 @@ BENCHMARK = Benchmark(
                 "tie": "target",
             },
         ],
-        "Tatoeba: LSTM 256, general attention, batches of 128": [
+        "Tatoeba: LSTM 384, general attention, tied, batches of 128": [
             "random",
             [128, 2, [6000, 6000], [4, 14], [4, 16]],
-            {"embedding_size": 256, "hidden_size": 256, "attention": "general"},
+            {"embedding_size": 384, "hidden_size": 384, "attention": "general", "tie": "target"},
         ],
     },  # fmt: skip
     smallest={
