@@ -26,6 +26,7 @@ from .ranges import (
     check_ranges,
 )
 
+# all of the library but SparseAdam, which takes sparse gradients alone
 OPTIMIZERS = {
     "adam": optim.Adam,
     "adamw": optim.AdamW,
@@ -41,7 +42,8 @@ OPTIMIZERS = {
     "lbfgs": optim.LBFGS,
 }
 
-# name: (how it is made for a number of steps, when it moves, whether it needs to know the end)
+# name: (how it is made for a number of steps, when it moves, whether it needs to know the end); all
+# but those that take functions or other schedules
 SCHEDULES: dict[str, tuple[Callable | None, str, bool]] = {
     "constant": (None, "never", False),
     "linear": (lambda steps: partial(lr_scheduler.PolynomialLR, total_iters=steps), "step", True),
