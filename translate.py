@@ -80,10 +80,8 @@ def arguments() -> Parser:
     output = parser.add_argument_group("output")
     lines = "JSON lines: source, translation, tokens, scores, attention"
     output.add_argument("--json", action="store_true", help=lines)
-    given = (
-        "input is source TAB translation; output the translation's log-probability, where <unk> "
-    )
-    given += "is read as the letters it is"
+    given = "input is source TAB translation; output the translation's log-probability"
+    given += ", where <unk> is read as the letters it is"
     output.add_argument("--score", action="store_true", help=given)
     where = "draw attention and decoder gates of each sentence into a directory, as PNG and SVG"
     output.add_argument("--plot", metavar="DIR", type=path, help=where)

@@ -36,6 +36,10 @@ class Backend:
         """None when the backend can compute, else the reason, in words for the user."""
         return None
 
+    def kernels_of(self, dtype: np.dtype) -> Kernels | None:
+        """The kernels for numbers of a type, if there are any."""
+        return self.kernels if dtype.char in REALS else None
+
     def upload(self, array: np.ndarray) -> Any:
         """A host array as an array of this backend."""
         return array
@@ -217,10 +221,10 @@ def kernels_for(*arrays: Any) -> Kernels | None:
     """The kernels of the arrays' device, if it has any and they can read them: of one floating
     type, without gaps.
     """
-    kernels, dtype = backend_of(*arrays).kernels, arrays[0].dtype
-    if kernels is None or dtype.char not in REALS:
-        return None
-    return kernels if all([x.dtype == dtype and x.flags.c_contiguous for x in arrays]) else None
+    dtype = arrays[0].dtype
+    kernels = backend_of(*arrays).kernels_of(dtype)
+    alike = kernels and all([x.dtype == dtype and x.flags.c_contiguous for x in arrays])
+    return kernels if alike else None
 
 
 def is_array(x: Any) -> bool:

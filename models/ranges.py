@@ -8,6 +8,7 @@ import argparse
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, get_args, get_type_hints
 
 
@@ -84,6 +85,7 @@ def rules(options: type) -> dict[str, Range | Words | Kind]:
     return {name: rule(hint) for name, hint in hints(options).items()}
 
 
+@cache
 def hints(options: type) -> dict[str, Any]:
     return get_type_hints(options, include_extras=True)
 

@@ -163,6 +163,20 @@ def test_recurrent_kernels_agree_with_numpy(name, training, lengths, dtype, kern
 
 
 @needs_a_compiler
+def test_half_precision_goes_on_without_kernels(kernels, monkeypatch):
+    """Layers with dropout, loss and embedding: no kernel knows float16."""
+    for work in (partial(layer, nn.LSTM), partial(layer, nn.GRU), cross_entropy, embedding):
+        expected = work("cpu", "float16")
+        kernels.launched.clear()
+        with monkeypatch.context() as during:
+            during.setattr(STRICT, "kernels", kernels)
+            got = work("strict", "float16")
+        assert kernels.launched == []
+        for a, e in zip(got, expected, strict=True):
+            np.testing.assert_allclose(a, e, 1e-2, 1e-2)
+
+
+@needs_a_compiler
 @of_both
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("weighted", [False, True])

@@ -41,14 +41,11 @@ class CrossEntropy(Fused):
         w = wide(weight[0] if weight else xp.ones(V, x.dtype))
         self.spread, self.own = w * (self.smoothing / V), w[self.classes] * (1 - self.smoothing)
         self.share = self.own + self.spread.sum()
-        if self.by_kernel(x):
-            return self.launch(x)
+        if kernels := self.backend.kernels_of(x.dtype):
+            return self.launch(kernels, x)
         loss, self.exponentials = self.pass_over(x, keep=self.recorded)
         xp.copyto(loss, 0, where=self.ignored)
         return loss.astype(x.dtype, copy=False)
-
-    def by_kernel(self, x):
-        return self.backend.kernels and x.dtype.char in "fd"
 
     def kernel_inputs(self, x):
         """The first arguments of both kernels."""
@@ -57,15 +54,15 @@ class CrossEntropy(Fused):
         inputs = self.xp.ascontiguousarray(x), classes, self.ignored
         return Long(len(x)), x.shape[1], *inputs, self.own, self.share, spread
 
-    def launch(self, x):
-        kernels, N = self.backend.kernels, len(x)
+    def launch(self, kernels, x):
+        N = len(x)
         loss, self.top, self.sums = (self.xp.empty(N, x.dtype) for _ in range(3))
         to = loss, self.top, self.sums
         kernels.rows("cross_entropy.cross_entropy_forward", x.dtype, N, *self.kernel_inputs(x), *to)
         return loss
 
-    def launch_back(self, g, x):
-        kernels, dx = self.backend.kernels, self.xp.empty(x.shape, x.dtype)
+    def launch_back(self, kernels, g, x):
+        dx = self.xp.empty(x.shape, x.dtype)
         rest = self.top, self.sums, self.xp.ascontiguousarray(g), dx
         name = "cross_entropy.cross_entropy_backward"
         kernels(name, x.dtype, x.size, *self.kernel_inputs(x), *rest)
@@ -101,8 +98,8 @@ class CrossEntropy(Fused):
         return loss, exponentials
 
     def backward(self, g, _y, x, target, *weight):
-        if self.by_kernel(x):
-            return self.launch_back(g, x), None, *[None] * len(weight)
+        if kernels := self.backend.kernels_of(x.dtype):
+            return self.launch_back(kernels, g, x), None, *[None] * len(weight)
         # they become the gradient; another walk over a graph that was kept computes them again
         dx, self.exponentials = self.exponentials, None
         if dx is None:

@@ -136,7 +136,7 @@ class Recurrent(Fused):
         self.place(T, B)
         # a pass over the weights, to put them in order, pays where there are many columns: one step
         # of an LSTM with B = 8 and I = H = 200 takes 0.44 ms without it instead of 0.75
-        self.kernels = self.kernels_for_it()
+        self.kernels = self.kernels_for_it(dtype)
         self.thin = 2 * T * B <= xs.shape[2] + h.shape[1] and not self.kernels
         self.holds = self.mask is not None or any(z is not None for z in self.zoneout)
         w_ih, w_hh, b = self.forward_weights(w_ih, w_hh, *more)
@@ -209,10 +209,10 @@ class Recurrent(Fused):
 
     kernel = None  # the first word of their names in kernels/recurrent.cu
 
-    def kernels_for_it(self):
+    def kernels_for_it(self, dtype):
         """Those of the device, where they know all options of the layer."""
         plain = not self.softsign and all(z is None for z in self.zoneout)
-        return self.backend.kernels if self.kernel and plain else None
+        return self.backend.kernels_of(dtype) if self.kernel and plain else None
 
     def launch_kernel(self, way, *arguments):
         (H, B), T = self.scratch.shape, len(self.idle)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import CPU, backend_of, is_array
+from ..backend import CPU, backend_of, is_array, kernels_for
 from ..kernels import Long
 from ..modes import is_recording
 from ..op import Op, raw
@@ -155,13 +155,13 @@ def add_rows(table: Any, ids: Any, rows: Any, skip: int | None = None, zeros: bo
     """
     ids, rows = ids.reshape(-1), rows.reshape(ids.size, *table.shape[1:])
     backend = backend_of(table)
-    by_kernel = backend.kernels and table.dtype.char in "fd" and table.flags.c_contiguous
-    if by_kernel and rows.size:
+    kernels = kernels_for(table)
+    if kernels and rows.size:
         ids = ids.astype(np.int64) % len(table)  # from the end: the same row under two names
         order = ids.argsort()
         n, D = len(ids), rows[0].size
         skip = -1 if skip is None else skip % len(table)
-        backend.kernels(
+        kernels(
             "embedding.embedding_add", table.dtype, n * D,
             Long(n), D, table, ids[order], order, backend.xp.ascontiguousarray(rows), Long(skip),
         )  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..backend import backend_of
 from ..dtypes import device as Device
-from ..kernels import REALS, Long
+from ..kernels import Long
 from ..tensor import Tensor, wrap
 from .birth import factory, shape_of
 from .promotion import default_dtype
@@ -226,11 +226,11 @@ def drop_factors(
         return wrap(backend.xp.zeros(shape, dtype))
     key, threshold = int(host_of(generator).integers(2**63)), np.uint32(below)
     scale = min(1 / (1 - p), float(np.finfo(dtype).max))  # of float16; 0 times infinity were NaN
-    if backend.kernels and dtype.char in REALS:
+    if kernels := backend.kernels_of(dtype):
         factors = backend.xp.empty(shape, dtype)
         blocks = -(-count // 8)  # a thread for each: a block of Philox is enough for 8 elements
         given = Long(count), factors, Long(key), threshold, scale
-        backend.kernels("dropout.drop_factors", dtype, blocks, *given)
+        kernels("dropout.drop_factors", dtype, blocks, *given)
         return wrap(factors)
     words = np.random.Philox(key=key).random_raw(-(-count // 2)).view(np.uint32)[:count]
     factors = np.multiply((words >= threshold).reshape(shape), scale, dtype=dtype)
