@@ -109,7 +109,8 @@ class CuPyBackend(Backend):
         with cupy.cuda.Device(self.index):
             cupy.zeros(1).sum().get()  # a driver that is too old fails here and nowhere earlier
         cupy.cuda.Device(self.index).use()
-        self.xp, self.array_type, self.kernels = cupy, cupy.ndarray, Kernels(cupy)
+        self.xp, self.array_type = cupy, cupy.ndarray
+        self.kernels = Kernels(cupy, self.address)
         return None
 
     def why_unavailable(self) -> str | None:

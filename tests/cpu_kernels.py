@@ -8,13 +8,13 @@ import ctypes
 import shutil
 import subprocess
 import threading
-from functools import cache
 from pathlib import Path
 
 import numpy as np
+from strict_backend import STRICT
 
 from minigrad import kernels
-from minigrad.kernels import REALS, Doubles
+from minigrad.kernels import REALS, ROLES, TENSORS, Doubles, Kernels
 
 TESTS, FOLDER = Path(__file__).resolve().parent, Path(kernels.FOLDER)
 COMPILER = shutil.which("g++")
@@ -28,14 +28,23 @@ def compile_for_cpu(source, target, real):
     return ctypes.CDLL(str(target))
 
 
-class CpuKernels:
+class Tensors(ctypes.Structure):
+    """That of kernels.h."""
+
+    _fields_ = [
+        ("start", ctypes.c_longlong * (TENSORS + 1)),
+        ("at", ctypes.c_void_p * TENSORS * ROLES),
+    ]
+
+
+class CpuKernels(Kernels):
     """Kernels built in the folder `build`. Those whose threads never meet take one thread after the
     other, in blocks of 3; those of rows take blocks of 4 threads.
     """
 
     def __init__(self, build):
+        super().__init__(None, STRICT.address)
         self.build = Path(build)
-        self.compiled = cache(self.compiled)
         self.launched = []
 
     def compiled(self, file, real):
@@ -80,6 +89,8 @@ class CpuKernels:
             return ctypes.c_int(x)
         if type(x) is float:
             return np.ctypeslib.as_ctypes_type(real)(x)
+        if isinstance(x, np.ndarray):
+            return Tensors.from_buffer_copy(x)
         if isinstance(x, np.generic):
             return np.ctypeslib.as_ctypes_type(x.dtype)(x.item())
         doubles = type(x) is Doubles

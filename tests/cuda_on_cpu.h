@@ -12,7 +12,7 @@ inline std::unique_ptr<std::barrier<>> meeting;
 
 #define __global__
 #define __device__
-#define __restrict__
+#define __grid_constant__
 #define __shared__ static  // blocks come one after the other, so one copy is enough
 inline void __syncthreads() { meeting->arrive_and_wait(); }
 template <class T> T atomicAdd(T* where, T what) {

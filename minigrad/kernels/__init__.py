@@ -7,7 +7,7 @@ of numbers. "recurrent.lstm_forward" is a function of recurrent.cu.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,34 +17,61 @@ FOLDER = os.path.dirname(__file__)
 REALS = {"f": "float", "d": "double"}
 THREADS = 256  # of a block
 BLOCKS = 2048  # at most: a thread goes on with the next number
+OPTIONS = f"-I{FOLDER}", "--std=c++14"
+
+# those of kernels.h
+Long = np.int64  # a Python int is an int
+TENSORS, ROLES = 64, 5
+TABLE = np.dtype([("start", np.int64, TENSORS + 1), ("at", np.uint64, (ROLES, TENSORS))])
 
 
 class Kernels:
-    """The kernels of a GPU; `module` is CuPy."""
+    """The kernels of a GPU; `module` is CuPy, `address` says where in memory an array begins."""
 
-    def __init__(self, module: Any):
-        self.module = module
+    def __init__(self, module: Any, address: Callable[[Any], int]):
+        self.module, self.address = module, address
         self.compiled = cache(self.compiled)
 
     def compiled(self, file: str, real: str) -> Any:
         """A `.cu` file for one type of numbers."""
         with open(os.path.join(FOLDER, f"{file}.cu"), encoding="utf-8") as source:
             code = source.read()
-        return self.module.RawModule(
-            code=code,
-            options=(f"-I{FOLDER}", f"-DREAL={REALS[real]}", "--std=c++14"),
-        )
+        return self.module.RawModule(code=code, options=(*OPTIONS, f"-DREAL={REALS[real]}"))
 
     def __call__(self, name: str, real: np.dtype, count: int, *arguments: Any) -> None:
         """Launch with a thread for each of `count` numbers. Arguments are arrays, of which a kernel
         sees no strides, None for no array, Python's int and float for int and REAL, NumPy's numbers
-        for those of other types, and `Doubles`.
+        for those of other types, `Doubles`, and what `tables` makes.
         """
         self.launch(name, real, -(-count // THREADS), arguments)
 
     def rows(self, name: str, real: np.dtype, count: int, *arguments: Any) -> None:
         """The same with a block for each of `count` rows."""
         self.launch(name, real, count, arguments)
+
+    def tables(
+        self, real: np.dtype, tensors: Sequence[Sequence[Any]]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Arguments `Tensors` of kernels.h, each with the count of all its numbers. Of every tensor
+        there are as many arrays of one size as the kernel takes, or None for no array.
+        """
+        for i in range(0, len(tensors), TENSORS):
+            table, end = np.zeros(1, TABLE), 0  # CuPy hands one element over by its value
+            start, at = table["start"][0], table["at"][0]
+            for t, arrays in enumerate(tensors[i : i + TENSORS]):
+                size = arrays[0].size
+                end += size
+                start[t + 1 :] = end
+                for role, x in enumerate(arrays):
+                    if x is None:
+                        continue
+                    if x.dtype != real or x.size != size or not x.flags.c_contiguous:
+                        raise TypeError(
+                            f"a kernel for {size} numbers of {real} without gaps was given "
+                            f"{x.size} of {x.dtype}"
+                        )
+                    at[role, t] = self.address(x)
+            yield end, table
 
     def launch(self, name: str, real: np.dtype, blocks: int, arguments: Sequence[Any]) -> None:
         file, function = name.split(".")
@@ -63,7 +90,7 @@ class Kernels:
             return real.type(x)
         if isinstance(x, np.generic):
             return x  # a number of that type
-        if x.dtype not in (real, np.int64, np.bool_):  # it would be read as another type
+        if x.dtype not in (real, np.int64, np.bool_, TABLE):  # it would be read as another type
             raise TypeError(f"a kernel for {real} was given {x.dtype}")
         return x
 
@@ -72,6 +99,3 @@ class Doubles(NamedTuple):
     """An array of float64, whatever REAL is."""
 
     array: Any
-
-
-Long = np.int64  # that of kernels.h; a Python int is an int

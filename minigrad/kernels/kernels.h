@@ -36,6 +36,27 @@ __device__ N together(N mine, F with) {
     return result;
 }
 
+// Several tensors, side by side as one row of numbers, so that one launch does for all of them what is done for
+// each number. By value it is a kernel's argument of 3.1 KB; 4 are allowed.
+const int TENSORS = 64, ROLES = 5;
+
+struct Tensors {
+    Long start[TENSORS + 1];  // in the row; beyond the last tensor, the end of the row
+    REAL* at[ROLES][TENSORS];  // its numbers, their gradients, ...: what they are the kernel says
+
+    __device__ Long size() const { return start[TENSORS]; }
+
+    // whose number n is
+    __device__ int owner(Long n) const {
+        int t = 0;
+        for (int step = TENSORS / 2; step > 0; step /= 2)
+            if (start[t + step] <= n) t += step;
+        return t;
+    }
+};
+// read where arguments lie; a copy of it, for its indices are not known, would lie in slow memory
+#define TENSORS_ARGUMENT const __grid_constant__ Tensors
+
 struct Larger {
     template <class N>
     __device__ N operator()(N a, N b) const { return a > b || a != a ? a : b; }  // NaN stays

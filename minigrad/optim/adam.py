@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from ..backend import kernels_for, module_of
-from ..kernels import Long
 from ..tensor import Tensor
 from .optimizer import ParamsT, PerParameter, count, mix, options, scalar
 
@@ -64,14 +63,28 @@ class Adam(Moments):
         root = math.sqrt(1 - beta2**t)  # √v / root + ε = (√v + ε root) / root: a pass less
         return group["betas"], group["eps"] * root, lr * root / (1 - beta1**t)
 
-    def update(self, x, g, state, numbers, s):
-        (betas, eps, lr), xp, kernels = numbers, module_of(x), kernels_for(x, *state.values())
-        if kernels:
-            g, moments = xp.ascontiguousarray(g), [state.get(name) for name in Adam.arrays]
+    def launch(self, jobs, decay, ascend, shrink):
+        others, alike, met = [], {}, set()
+        for job in jobs:
+            kernels, place = kernels_for(job.x, *job.state.values()), id(job.x)
+            if kernels is None or place in met:  # given twice: one after the other
+                others.append(job)
+                continue
+            met.add(place)
+            g = module_of(job.g).ascontiguousarray(job.g)
+            moments = [job.state.get(name) for name in Adam.arrays]
+            kind = kernels, job.x.dtype, job.numbers
+            alike.setdefault(kind, []).append((job.x, g, *moments))
+        for (kernels, dtype, (betas, eps, lr)), tensors in alike.items():
             shares = [share for beta in betas for share in (beta, 1 - beta)]
-            given = map(float, [*shares, eps, lr])  # not NumPy's, nor integers
-            kernels("adam.adam", x.dtype, x.size, Long(x.size), x, g, *moments, *given)
-            return
+            numbers = [*shares, eps, lr, -1 if ascend else 1, decay, shrink]
+            for size, table in kernels.tables(dtype, tensors):
+                # floats, neither NumPy's nor integers
+                kernels("adam.adam", dtype, size, table, *map(float, numbers))
+        return others
+
+    def update(self, x, g, state, numbers, s):
+        (betas, eps, lr), xp = numbers, module_of(x)
         m, v = self.moments(g, state, betas, s)
         if "max_exp_avg_sq" in state:
             largest = state["max_exp_avg_sq"]

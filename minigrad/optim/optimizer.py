@@ -354,7 +354,8 @@ class PerParameter(Optimizer):
 
         rows = self.scratch + bool(decay or ascend)
         scratch = vars(self).setdefault("_scratch", Scratch())
-        apply(rule, [self._job(p, lr, names, group) for p in params], rows, scratch)
+        jobs = self.launch([self._job(p, lr, names, group) for p in params], decay, ascend, shrink)
+        apply(rule, jobs, rows, scratch)
         for p in params:
             p.changed()
 
@@ -391,6 +392,12 @@ class PerParameter(Optimizer):
         those of several parameters in a row. The class says how many `scratch` arrays there are.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no update()")
+
+    def launch(self, jobs: list[Job], decay: float, ascend: bool, shrink: float) -> list[Job]:
+        """Do together what a GPU has a kernel for; returns the others. x becomes `shrink` x, and
+        `decay` x is added to the gradient, whose sign changes first to `ascend`.
+        """
+        return jobs
 
     def update_rows(self, p: Tensor, g: Any, group: dict[str, Any]) -> None:
         """Change p by a gradient that holds only rows, each once: `g.ids` and `g.rows`."""

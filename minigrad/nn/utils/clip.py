@@ -9,12 +9,12 @@ import math
 import types
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from ...backend import CPU, backend_of, kernels_for
-from ...kernels import BLOCKS, THREADS, Doubles, Kernels, Long
+from ...backend import CPU, backend_of, kernels_for, module_of
+from ...kernels import BLOCKS, THREADS, Doubles, Kernels
 from ...tensor import Tensor, wrap
 
 
@@ -93,7 +93,7 @@ def get_total_norm(
     """The p-norm of all elements of all tensors together, p = norm_type."""
     tensors = _listed(tensors)
     if not error_if_nonfinite and (kernels := _kernels(tensors, norm_type)):
-        return wrap(_norm_and_factor(kernels, tensors)[0])
+        return wrap(_norm_and_factor(kernels, tensors)[0].astype(tensors[0].array.dtype))
     norm = _norm(tensors, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm is {norm}, pass error_if_nonfinite=False to get it")
@@ -169,27 +169,25 @@ def _kernels(tensors: Sequence[Tensor], p: float) -> Kernels | None:
 
 def _norm_and_factor(
     kernels: Kernels, tensors: Sequence[Tensor], max_norm: float = math.inf
-) -> tuple:
-    """The norm of all, in their dtype, and what they are multiplied with; 0-d arrays."""
-    backend, dtype = backend_of(tensors[0].array), tensors[0].array.dtype
-    sums, norm, factor = [
-        Doubles(backend.xp.zeros(shape, np.float64)) for shape in ((BLOCKS,), (), ())
-    ]
-    for x in tensors:
-        blocks = -(-x.array.size // THREADS)
-        kernels.rows("clip.add_squares", dtype, blocks, Long(x.array.size), _flat(x.array), sums)
-    given = BLOCKS, sums, np.float64(max_norm), norm, factor
+) -> Any:
+    """The norm of all and what they are to be multiplied with, (2,), float64."""
+    xp, dtype = module_of(tensors[0].array), tensors[0].array.dtype
+    memory = xp.zeros(BLOCKS + 2, np.float64)
+    sums, result = Doubles(memory[:BLOCKS]), memory[BLOCKS:]
+    for count, table in kernels.tables(dtype, [(_flat(x.array),) for x in tensors]):
+        kernels.rows("clip.add_squares", dtype, -(-count // THREADS), table, sums)
+    given = BLOCKS, sums, np.float64(max_norm), Doubles(result)
     kernels.rows("clip.finish_norm", dtype, 1, *given)
-    return norm.array.astype(dtype), factor
+    return result
 
 
 def _scaled_by_norm(kernels: Kernels, grads: Sequence[Tensor], max_norm: float) -> Tensor:
-    norm, factor = _norm_and_factor(kernels, grads, max_norm)
+    dtype, result = grads[0].array.dtype, _norm_and_factor(kernels, grads, max_norm)
+    for count, table in kernels.tables(dtype, [(_flat(g.array),) for g in grads]):
+        kernels("clip.scale", dtype, count, table, Doubles(result))
     for g in grads:
-        size = g.array.size
-        kernels("clip.scale", g.array.dtype, size, Long(size), _flat(g.array), factor)
         g.changed()
-    return wrap(norm)
+    return wrap(result[0].astype(dtype))
 
 
 # on the host
