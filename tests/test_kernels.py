@@ -179,7 +179,7 @@ def compare(kernels, monkeypatch, work, dtype="float64"):
     tolerance = 1e-12 if dtype == "float64" else 2e-5
     for a, e in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, e, tolerance, tolerance)
-    return [name.split(".")[1] for name in kernels.launched]
+    return list(kernels.launched)
 
 
 of_both = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -243,8 +243,15 @@ def test_a_launch_hands_on_what_a_kernel_reads():
     ((name, blocks, threads, given),) = launched
     assert (name, blocks, threads) == ("embedding_add", (3,), (256,))
     assert [type(one) for one in given] == [np.int32, np.uint64, np.int64, np.ndarray]
+    again = launch.ready("embedding.embedding_add", x.dtype, 10**9, x)
+    again(7)
+    name, blocks, threads, given = launched[-1]
+    assert (name, blocks, threads, given[0] is x) == ("embedding_add", (2048,), (256,), True)
+    assert [type(one) for one in given] == [np.ndarray, np.int32] and given[1] == 7
     with pytest.raises(TypeError, match="a kernel for float32 was given float64"):
         launch("embedding.embedding_add", x.dtype, 600, np.zeros(3))
+    with pytest.raises(TypeError, match="a kernel was given an array of strides"):
+        launch("embedding.embedding_add", x.dtype, 600, x[::2])
 
 
 def test_a_table_holds_what_a_kernel_reads():
@@ -256,8 +263,12 @@ def test_a_table_holds_what_a_kernel_reads():
     assert last["start"][0].tolist() == [0, 1] + [3] * 63
     for n, (x, _, y) in enumerate(tensors[:64]):
         assert first["at"][0, :3, n].tolist() == [x.ctypes.data, 0, y.ctypes.data]
-    for wrong in (np.zeros(3), np.zeros(2, np.float32), np.zeros((3, 2), np.float32)[:, 0]):
-        with pytest.raises(TypeError, match="a kernel for 3 numbers of float32 without gaps"):
+    for wrong, why in (
+        (np.zeros(3), "expected 3 numbers of float32: 3 of float64"),
+        (np.zeros(2, np.float32), "expected 3 numbers of float32: 2 of float32"),
+        (np.zeros((3, 2), np.float32)[:, 0], r"a kernel was given an array of strides \(8,\)"),
+    ):
+        with pytest.raises(TypeError, match=why):
             list(kernels.tables(np.dtype(np.float32), [(np.zeros(3, np.float32), wrong)]))
 
 
@@ -397,13 +408,16 @@ MUTANTS = [
     ("recurrent", "f * c_before[n] + i * g", "f * c_before[n] + i"),
     ("recurrent", "c_after[n] = stays ? c_before[n] : c", "c_after[n] = c"),
     ("recurrent", "h_after[n] = stays ? h_before[n] : o * s", "h_after[n] = o * s"),
-    ("recurrent", "idle && idle[b]", "idle && idle[n % H]"),
-    ("recurrent", "from_x + n / B * row + b", "from_x + n / B * row"),
+    ("recurrent", "idle && idle[t * B + b]", "idle && idle[b]"),
+    ("recurrent", "from_x + n / B * row + t * B + b", "from_x + n / B * row + t * B"),
+    ("recurrent", "cells + (t + 1) % (kept + 1) * N", "cells + t % (kept + 1) * N"),
+    ("recurrent", "g_h += t * N", "g_h += 0"),
+    ("recurrent", "dh[n] + passed[n]", "dh[n]"),
     ("recurrent", "total * o * (1 - s * s)", "total * o * (1 - s)"),
     ("recurrent", "d_c * c_before[n] * f * (1 - f)", "d_c * c_before[n] * f"),
     ("recurrent", "if (!stays) dc[n]", "dc[n]"),
     ("recurrent", "passed[n] = stays ? total : 0;", "passed[n] = 0;"),
-    ("recurrent", "total = dh[n] + g_h[n]", "total = dh[n]"),
+    ("recurrent", "passed[n] + g_h[n]", "passed[n]"),
     ("recurrent", "tanh(r * m + x[2 * H * row])", "tanh(m + x[2 * H * row])"),
     ("recurrent", "z * (h_before[n] - new_);", "z * h_before[n];"),
     ("recurrent", "d_n * m * r * (1 - r)", "d_n * r * (1 - r)"),
@@ -447,19 +461,16 @@ MUTANTS = [
 ]
 
 
-class Mutants(cpu_kernels.CpuKernels):
-    """Kernels with one text in place of another."""
+def with_a_fault(build, faulty, old, new):
+    """Kernels with one text in place of another; `faulty` is a kernels' file or the header."""
 
-    def __init__(self, build, file, old, new):
-        super().__init__(build)
-        self.fault = file, old, new
-
-    def text(self, file):
-        changed, old, new = self.fault
+    def change(file, text):
         header = (FOLDER / "kernels.h").read_text(encoding="utf-8")
-        source = super().text(file).replace('#include "kernels.h"', header)
-        assert changed != file or old in source
-        return source.replace(old, new)
+        text = text.replace('#include "kernels.h"', header)
+        assert faulty != file or old in text
+        return text.replace(old, new)
+
+    return cpu_kernels.CpuKernels(build, change)
 
 
 WORKS = {
@@ -481,7 +492,7 @@ WORKS = {
 @needs_a_compiler
 @pytest.mark.parametrize("file, old, new", MUTANTS, ids=[old for _, old, _ in MUTANTS])
 def test_a_fault_is_noticed(file, old, new, monkeypatch, tmp_path):
-    faulty = Mutants(tmp_path, file, old, new)
+    faulty = with_a_fault(tmp_path, file, old, new)
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         for work in WORKS[file]:
             compare(faulty, monkeypatch, work)

@@ -60,16 +60,14 @@ class GRU(Recurrent):
         h_new *= z
         h_new += n
 
-    def launch(self, t, n, w_hh, from_x):
-        states = self.states[t : t + 2]
-        products = w_hh @ self.fed[t]
-        self.launch_kernel(
-            "forward", products, self.gates[n], from_x[:, t], self.b_hn, *states, self.idle[t]
-        )
+    def forward_kernel(self, from_x):
+        H, B = self.scratch.shape
+        products = self.xp.empty((1, 3 * H, B), self.scratch.dtype)
+        kept = len(self.gates), products, self.gates, from_x, self.b_hn, self.states
+        return products, self.ready("forward", *kept)
 
-    def launch_back(self, t, g_hs, dh, d, da, passed):
-        values = self.gates[t], self.states[t]
-        self.launch_kernel("backward", *values, g_hs[t], dh, d, da[:, t], passed, self.idle[t])
+    def backward_kernel(self, g_hs, dh, passed, d, da):
+        return self.ready("backward", self.gates, self.states, g_hs, dh, passed, d, da)
 
     def slopes(self, steps, out):
         """All to be multiplied by dh."""

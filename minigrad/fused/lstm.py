@@ -64,13 +64,14 @@ class LSTM(Recurrent):
             self.w_ch = w_ch.reshape(3, H, 1)
             self.half_w_ch = 0.5 * self.w_ch
 
-    def last_others(self, n):
-        return (self.cells[n + 1].T.copy(),)
+    def last_others(self, T):
+        return (self.cells[T % len(self.cells)].T.copy(),)
 
     def step(self, t, n, a, from_x):
         xp, H, scratch = self.xp, self.units, self.scratch
         i, f, g, o = (a[k * H : (k + 1) * H] for k in range(4))
-        before, after, squashed = self.cells[n], self.cells[n + 1], self.squashed[n]
+        before, after = self.cells[t % len(self.cells)], self.cells[(t + 1) % len(self.cells)]
+        squashed = self.squashed[n]
         a += from_x
         if self.halve:
             a[: 2 * H] *= 0.5
@@ -92,21 +93,14 @@ class LSTM(Recurrent):
             xp.matmul(self.w_hr, scratch, out=self.states[t + 1])
         if self.holds:
             self.hold(1, t, before, after)
-        if not self.recorded:
-            self.cells[0] = after
 
-    def launch(self, t, n, w_hh, from_x):
-        cells, states = self.cells[n : n + 2], self.states[t : t + 2]
-        self.xp.matmul(w_hh, self.fed[t], out=self.gates[n])
-        self.launch_kernel(
-            "forward", self.gates[n], from_x[:, t], *cells, self.squashed[n], *states, self.idle[t]
-        )
-        if not self.recorded:
-            self.cells[0] = self.cells[1]
+    def forward_kernel(self, from_x):
+        kept = len(self.gates), self.gates, from_x, self.cells, self.squashed, self.states
+        return self.gates, self.ready("forward", *kept)
 
-    def launch_back(self, t, g_hs, dh, d, da, passed, dc):
-        values = self.gates[t], self.cells[t], self.squashed[t]
-        self.launch_kernel("backward", *values, g_hs[t], dh, dc, d, da[:, t], passed, self.idle[t])
+    def backward_kernel(self, g_hs, dh, passed, d, da, dc):
+        kept = self.gates, self.cells, self.squashed
+        return self.ready("backward", *kept, g_hs, dh, passed, d, da, dc)
 
     def seen(self, n, c):
         """The cell as the output gate lets it out."""

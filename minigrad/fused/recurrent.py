@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import ops
 from ..backend import Backend, backend_for, backend_of
-from ..kernels import Long
 from ..op import raw
 from ..ops.products import SMALL, THIN, weight_gradient
 from ..tensor import wrap
@@ -149,12 +148,15 @@ class Recurrent(Fused):
         states[0] = h.T
         rows, w_hh = len(w_hh), in_blocks(w_hh, B)
         self.prepare(kept, state[1:], *more)
+        if self.kernels:
+            products, launch = self.forward_kernel(from_x)
         for t in range(T):
-            n = t if self.recorded else 0
+            n = t % kept
             if self.dropped is not None:
                 xp.multiply(states[t], self.dropped.T, out=self.fed[t])
             if self.kernels:
-                self.launch(t, n, w_hh, from_x)
+                xp.matmul(w_hh, self.fed[t], out=products[t % len(products)])
+                launch(t)
                 continue
             a = self.gates[n]
             if self.thin:
@@ -164,7 +166,7 @@ class Recurrent(Fused):
             self.step(t, n, a, from_x[:, t])
             if self.holds:
                 self.hold(0, t, states[t], states[t + 1])
-        return self.outputs(states[1:]), states[T].T.copy(), *self.last_others(n)
+        return self.outputs(states[1:]), states[T].T.copy(), *self.last_others(T)
 
     def backward(self, gs, _ys, xs, *inputs):
         xp, (T, B, _), H, dtype = self.xp, xs.shape, self.units, xs.dtype
@@ -172,18 +174,22 @@ class Recurrent(Fused):
         rows, G = len(w_hh), (self.gradient_blocks or self.blocks) * H
         g_hs, (dh, *d_others) = self.incoming(gs[0]), [g.T.copy() for g in gs[1:]]
         self.prepare_back(xs.shape, *more)
+        # of a step, and of all: the product of a step is faster where its rows lie together
+        d, da = xp.empty((G, B), dtype), xp.empty((G, T, B), dtype)
+        of_h = d[:rows]
+        w_back = in_blocks((w_hh if self.thin else self.ordered(w_hh)).T, B)
+        back = dh.reshape(*w_back.shape[:-1], B)
+        direct = passed = None
         if self.kernels:
-            g_hs, direct, passed = xp.ascontiguousarray(g_hs), xp.empty((H, B), dtype), None
+            straight, g_hs = xp.zeros((H, B), dtype), xp.ascontiguousarray(g_hs)
+            launch = self.backward_kernel(g_hs, dh, straight, d, da, *d_others)
+            d_others.append(straight)
         else:
             piece = max(1, min(T, PIECE // max(1, H * B)))
             slopes = xp.empty((piece, self.blocks + self.parts - 1, H, B), dtype)
-        # of a step, and of all: the product of a step is faster where its rows lie together
-        d, da = xp.empty((G, B), dtype), xp.empty((G, T, B), dtype)
-        w_back = in_blocks((w_hh if self.thin else self.ordered(w_hh)).T, B)
-        back = dh.reshape(*w_back.shape[:-1], B)
         for t in range(T - 1, -1, -1):
             if self.kernels:
-                self.launch_back(t, g_hs, dh, d, da, direct, *d_others)
+                launch(t)
             else:
                 n = t % piece
                 if n == piece - 1 or t == T - 1:
@@ -192,7 +198,7 @@ class Recurrent(Fused):
                 passed = self.held(0, t, dh) if self.holds else None
                 direct = self.step_back(t, slopes[n], d, dh, *d_others)
                 da[:, t] = d
-            xp.matmul(w_back, self.natural(d[:rows]) if self.thin else d[:rows], out=back)
+            xp.matmul(w_back, self.natural(of_h) if self.thin else of_h, out=back)
             if self.dropped is not None:
                 dh *= self.dropped.T
             for more_of_it in (direct, passed):
@@ -200,6 +206,8 @@ class Recurrent(Fused):
                     dh += more_of_it
             if self.truncate is not None:
                 self.cut(t, dh, *d_others)
+        if self.kernels:
+            dh += d_others.pop()
         da = da.reshape(G, T * B)
         d_xs, d_w_ih = self.input_gradients(self.x_side(da, G - len(w_ih)), xs, w_ih)
         d_w_hh = self.hidden_gradient(da[:rows])
@@ -214,10 +222,18 @@ class Recurrent(Fused):
         plain = not self.softsign and all(z is None for z in self.zoneout)
         return self.backend.kernels_of(dtype) if self.kernel and plain else None
 
-    def launch_kernel(self, way, *arguments):
-        (H, B), T = self.scratch.shape, len(self.idle)
+    def ready(self, way, *arguments):
+        """A launch, to be called with the number of a step."""
+        T, (H, B), dtype = len(self.states) - 1, self.scratch.shape, self.scratch.dtype
         name = f"recurrent.{self.kernel}_{way}"
-        self.kernels(name, self.scratch.dtype, H * B, H, B, Long(T * B), *arguments)
+        return self.kernels.ready(name, dtype, H * B, H, B, T, *arguments, self.idle)
+
+    def forward_kernel(self, from_x):
+        """Where the products with h are to be put, step by step in turns, and the launch."""
+        raise NotImplementedError
+
+    def backward_kernel(self, g_hs, dh, passed, d, da, *d_others):
+        raise NotImplementedError
 
     # what a subclass says of itself
 
@@ -250,8 +266,8 @@ class Recurrent(Fused):
         first state beside h.
         """
 
-    def last_others(self, n):
-        """The parts of the last state beside h."""
+    def last_others(self, T):
+        """The parts of the last state, after T steps, beside h."""
         return ()
 
     def prepare_back(self, shape, *weights):
@@ -292,19 +308,18 @@ class Recurrent(Fused):
         return x[::-1] if self.reverse else x
 
     def place(self, T, B):
-        """On the device and in the order of the steps: `mask`, the active steps, and for each step
-        `idle`, the columns that must not move, and `cuts`, those whose gradient ends; None for most
-        steps.
+        """On the device and in the order of the steps: `mask`, the active steps, and `idle`, the
+        columns that must not move, (T, B), None where all are active, and `cuts`, for each step
+        those whose gradient ends, None for most steps.
         """
-        self.mask, self.idle, self.cuts = None, [None] * T, [None] * T
+        self.mask, self.idle, self.cuts = None, None, [None] * T
         if self.active is None:
             return
         host, here = self.active.host, self.active.on(self.backend)
-        full = self.turned(self.active.full)
-        if not all(full):
+        self.full = self.turned(self.active.full)
+        if not all(self.full):
             self.mask = self.turned(here)
-            idle = ~self.mask
-            self.idle = [None if f else idle[t] for t, f in enumerate(full)]
+            self.idle = ~self.mask
         if self.truncate is not None:
             some, cuts = self.windows(host).any(axis=1).tolist(), self.windows(here)
             self.cuts = [cuts[t] if any_ else None for t, any_ in enumerate(some)]
@@ -313,7 +328,8 @@ class Recurrent(Fused):
         """Where this part of the state keeps its old value at step t, or None, and the share that
         stays everywhere.
         """
-        idle, zoneout = self.idle[t], self.zoneout[part]
+        idle = None if self.idle is None or self.full[t] else self.idle[t]
+        zoneout = self.zoneout[part]
         if zoneout is None or isinstance(zoneout, float):
             return idle, zoneout
         kept = self.turned(zoneout)[t].T
@@ -389,7 +405,7 @@ class Recurrent(Fused):
         """That of w_hh, from that of the products with h, (., TB): step t began with fed[t]."""
         if not self.needs[self.parts + 2]:
             return None
-        T = len(self.idle)
+        T = len(self.states) - 1
         fed = self.fed[:T].transpose(0, 2, 1).reshape(da.shape[1], -1)
         if da.shape[1] <= THIN:  # not multiplied yet: its few columns are reordered instead
             return weight_gradient(self.natural(da), fed)

@@ -30,24 +30,45 @@ class Kernels:
 
     def __init__(self, module: Any, address: Callable[[Any], int]):
         self.module, self.address = module, address
-        self.compiled = cache(self.compiled)
+        # a module of CuPy looks for a function anew at every call
+        self.compiled, self.function = cache(self.compiled), cache(self.function)
 
     def compiled(self, file: str, real: str) -> Any:
-        """A `.cu` file for one type of numbers."""
+        """A file for one type of numbers."""
+        options = (*OPTIONS, f"-DREAL={REALS[real]}")
+        return self.module.RawModule(code=self.text(file), options=options)
+
+    def text(self, file: str) -> str:
         with open(os.path.join(FOLDER, f"{file}.cu"), encoding="utf-8") as source:
-            code = source.read()
-        return self.module.RawModule(code=code, options=(*OPTIONS, f"-DREAL={REALS[real]}"))
+            return source.read()
+
+    def function(self, name: str, real: str) -> Callable:
+        file, function = name.split(".")
+        return self.compiled(file, real).get_function(function)
 
     def __call__(self, name: str, real: np.dtype, count: int, *arguments: Any) -> None:
-        """Launch with a thread for each of `count` numbers. Arguments are arrays, of which a kernel
-        sees no strides, None for no array, Python's int and float for int and REAL, NumPy's numbers
-        for those of other types, `Doubles`, and what `tables` makes.
+        """Launch with a thread for each of `count` numbers. Arguments are arrays without gaps, None
+        for no array, Python's int and float for int and REAL, NumPy's numbers for those of other
+        types, `Doubles`, and what `tables` makes.
         """
-        self.launch(name, real, -(-count // THREADS), arguments)
+        self.ready(name, real, count, *arguments)()
 
     def rows(self, name: str, real: np.dtype, count: int, *arguments: Any) -> None:
         """The same with a block for each of `count` rows."""
-        self.launch(name, real, count, arguments)
+        self.ready(name, real, count * THREADS, *arguments)()
+
+    def ready(self, name: str, real: np.dtype, count: int, *arguments: Any) -> Callable[..., None]:
+        """A launch for the same arguments again and again: it is called with the last ones of the
+        kernel, which are ints.
+        """
+        function, threads = self.function(name, real.char), (THREADS,)
+        blocks = (max(1, min(BLOCKS, -(-count // THREADS))),)
+        given = tuple([self.argument(x, real) for x in arguments])
+
+        def launch(*last: int) -> None:
+            function(blocks, threads, (*given, *map(np.int32, last)))
+
+        return launch
 
     def tables(
         self, real: np.dtype, tensors: Sequence[Sequence[Any]]
@@ -65,19 +86,10 @@ class Kernels:
                 for role, x in enumerate(arrays):
                     if x is None:
                         continue
-                    if x.dtype != real or x.size != size or not x.flags.c_contiguous:
-                        raise TypeError(
-                            f"a kernel for {size} numbers of {real} without gaps was given "
-                            f"{x.size} of {x.dtype}"
-                        )
-                    at[role, t] = self.address(x)
+                    if x.size != size or x.dtype != real:
+                        raise TypeError(f"expected {size} numbers of {real}: {x.size} of {x.dtype}")
+                    at[role, t] = self.address(self.argument(x, real))
             yield end, table
-
-    def launch(self, name: str, real: np.dtype, blocks: int, arguments: Sequence[Any]) -> None:
-        file, function = name.split(".")
-        kernel = self.compiled(file, real.char).get_function(function)
-        given = tuple([self.argument(x, real) for x in arguments])
-        kernel((max(1, min(BLOCKS, blocks)),), (THREADS,), given)
 
     def argument(self, x: Any, real: np.dtype) -> Any:
         if x is None:
@@ -92,6 +104,8 @@ class Kernels:
             return x  # a number of that type
         if x.dtype not in (real, np.int64, np.bool_, TABLE):  # it would be read as another type
             raise TypeError(f"a kernel for {real} was given {x.dtype}")
+        if not x.flags.c_contiguous:  # it sees no strides
+            raise TypeError(f"a kernel was given an array of strides {x.strides}")
         return x
 
 

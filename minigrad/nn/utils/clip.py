@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...backend import CPU, backend_of, kernels_for, module_of
-from ...kernels import BLOCKS, THREADS, Doubles, Kernels
+from ...kernels import BLOCKS, Doubles, Kernels
 from ...tensor import Tensor, wrap
 
 
@@ -46,8 +46,8 @@ def clip_grad_norm_(
             )
     parameters = _listed(parameters)
     grads = _gradients(parameters)
-    if not policy and (kernels := _kernels(grads, norm_type)):
-        return _scaled_by_norm(kernels, grads, max_norm)
+    if not policy and (found := _kernels(grads, norm_type)):
+        return _scaled_by_norm(*found, grads, max_norm)
     norm = _norm(grads, norm_type)
     if policy and not math.isfinite(norm):
         _refuse(policy, parameters, f"the norm of the gradients is {norm}{_culprits(parameters)}")
@@ -92,8 +92,8 @@ def get_total_norm(
 ) -> Tensor:
     """The p-norm of all elements of all tensors together, p = norm_type."""
     tensors = _listed(tensors)
-    if not error_if_nonfinite and (kernels := _kernels(tensors, norm_type)):
-        return wrap(_norm_and_factor(kernels, tensors)[0].astype(tensors[0].array.dtype))
+    if not error_if_nonfinite and (found := _kernels(tensors, norm_type)):
+        return wrap(_norm_and_factor(*found)[0].astype(tensors[0].array.dtype))
     norm = _norm(tensors, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm is {norm}, pass error_if_nonfinite=False to get it")
@@ -158,32 +158,36 @@ def _culprits(parameters: Sequence[Tensor]) -> str:
 # on a GPU, where nobody waits
 
 
-def _kernels(tensors: Sequence[Tensor], p: float) -> Kernels | None:
-    """Those of the one device of all, where they can read all."""
+def _kernels(tensors: Sequence[Tensor], p: float) -> tuple[Kernels, list] | None:
+    """Those of the one device of all, where they can read all, and the tensors as they read them:
+    each a tuple of one flat array.
+    """
     flags = [x.array.flags for x in tensors]
     without_gaps = all([f.c_contiguous or f.f_contiguous for f in flags])
     if p != 2 or not without_gaps or len({x.device for x in tensors}) != 1:
         return None
-    return kernels_for(*[_flat(x.array) for x in tensors])
+    flat = [_flat(x.array) for x in tensors]
+    kernels = kernels_for(*flat)
+    return kernels and (kernels, [(x,) for x in flat])
 
 
-def _norm_and_factor(
-    kernels: Kernels, tensors: Sequence[Tensor], max_norm: float = math.inf
-) -> Any:
+def _norm_and_factor(kernels: Kernels, flat: list, max_norm: float = math.inf) -> Any:
     """The norm of all and what they are to be multiplied with, (2,), float64."""
-    xp, dtype = module_of(tensors[0].array), tensors[0].array.dtype
+    xp, dtype = module_of(flat[0][0]), flat[0][0].dtype
     memory = xp.zeros(BLOCKS + 2, np.float64)
     sums, result = Doubles(memory[:BLOCKS]), memory[BLOCKS:]
-    for count, table in kernels.tables(dtype, [(_flat(x.array),) for x in tensors]):
-        kernels.rows("clip.add_squares", dtype, -(-count // THREADS), table, sums)
+    for count, table in kernels.tables(dtype, flat):
+        kernels("clip.add_squares", dtype, count, table, sums)
     given = BLOCKS, sums, np.float64(max_norm), Doubles(result)
     kernels.rows("clip.finish_norm", dtype, 1, *given)
     return result
 
 
-def _scaled_by_norm(kernels: Kernels, grads: Sequence[Tensor], max_norm: float) -> Tensor:
-    dtype, result = grads[0].array.dtype, _norm_and_factor(kernels, grads, max_norm)
-    for count, table in kernels.tables(dtype, [(_flat(g.array),) for g in grads]):
+def _scaled_by_norm(
+    kernels: Kernels, flat: list, grads: Sequence[Tensor], max_norm: float
+) -> Tensor:
+    dtype, result = flat[0][0].dtype, _norm_and_factor(kernels, flat, max_norm)
+    for count, table in kernels.tables(dtype, flat):
         kernels("clip.scale", dtype, count, table, Doubles(result))
     for g in grads:
         g.changed()
