@@ -2,109 +2,119 @@
 steps of the translator, each beside PyTorch.
 
     python benchmarks/gpu.py --json gpu.json
-    python benchmarks/gpu.py --case LSTM
+    python benchmarks/gpu.py --case LSTM --rounds 3
 
-Precisions are PyTorch's: strict float32, TF32 for products, float16. Ours is strict float32, but
-for a product of float16 arrays. Every time ends when the device has done its work. Without a GPU,
-nothing is measured.
+PyTorch is measured in strict float32, with TF32 for products, which is what it does in an LSTM
+unless told otherwise, and in float16; ours is strict float32, but for products of float16 arrays.
+Every time ends when the device has done its work. Errors are the largest of an output, against the
+same layer in float64. Without a GPU, nothing is measured.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from harness import ROOT, Benchmark, Figures, cell, ratio, timed, torch_module
+import numpy as np
+from harness import ROOT, Benchmark, Figures, cell, shown, timed, torch_module
 
 sys.path.insert(0, str(ROOT))
 import training_step  # noqa: E402
 
 MEGABYTES, CALLS = 256, 200
 RUNGS = "op by op", "one node", "one node and kernels"
+PRECISIONS = "strict", "TF32", "float16"
 # (H, B, T) of one layer with inputs of its own size; the first is the one that aims are set for
 LAYERS = [(512, 128, 50), *itertools.product((256, 512, 1024), (64, 128, 256), (20, 50, 100))]
 
 
 def minigrad_side(kind: str, device: str, *case: Any) -> Figures:
     import minigrad as mg
+    from minigrad.kernels import Long
     from minigrad.testing import composed
 
     backend = mg.backend_for(device)
-    wait = (lambda: None) if device == "cpu" else mg.cuda.synchronize
+    wait = nothing if device == "cpu" else mg.cuda.synchronize
     if kind == "step":
-        return training_step.minigrad_side(*case, device=device)
+        return {"strict": training_step.minigrad_side(*case[1:], device=device)["ms"]}
     if kind == "layer":
-        H, B, T, rung, _ = case
+        rung, *sizes = case[1:]
         kernels = backend.kernels
         backend.kernels = kernels if rung == RUNGS[2] else None
         try:
             how = composed if rung == RUNGS[0] else nullcontext
-            return layer(mg, device, wait, how, H, B, T)
+            return layer(mg, "strict", device, wait, how, *sizes)
         finally:
             backend.kernels = kernels
     xp = backend.xp
 
-    def made(precision: str, *shape: int) -> Any:
-        return xp.ones(shape, "float16" if precision == "float16" else "float32")
+    def launch(x: Any) -> None:
+        given = Long(x.size), x, Long(1), np.uint32(1), 1.0
+        backend.kernels("dropout.drop_factors", x.dtype, 8, *given)
 
-    return simple(kind, made, lambda x: x.copy(), lambda x: x @ x, lambda x: x + x, wait, *case)
+    precisions, *sizes = case
+    own = [name for name in precisions if name != "TF32"]
+    return simple(kind, {"launch": launch, "copy": lambda x: x.copy()}, xp, wait, own, *sizes)
 
 
 def torch_side(kind: str, device: str, *case: Any) -> Figures:
     torch = torch_module()
-    wait = (lambda: None) if device == "cpu" else torch.cuda.synchronize
-    precision = "strict" if kind == "step" else case[-1]
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "TF32"
-    if kind == "step":
-        return training_step.torch_side(*case, device=device)
-    if kind == "layer":
-        H, B, T, _, _ = case
-        dtype = torch.float16 if precision == "float16" else torch.float32
-        return layer(torch, device, wait, nullcontext, H, B, T, dtype=dtype)
+    wait = nothing if device == "cpu" else torch.cuda.synchronize
+    figures: Figures = {}
+    precisions, *case = case
+    for precision in precisions:
+        tf32 = precision == "TF32"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        if kind == "step":
+            figures[precision] = training_step.torch_side(*case, device=device)["ms"]
+        elif kind == "layer":
+            _, *sizes = case
+            figures |= layer(torch, precision, device, wait, nullcontext, *sizes)
+        else:
+            with torch.device(device):
+                calls = {"launch": lambda x: x.add_(1), "copy": torch.clone}
+                figures |= simple(kind, calls, torch, wait, [precision], *case)
+    return figures
 
-    def made(precision: str, *shape: int) -> Any:
-        dtype = torch.float16 if precision == "float16" else torch.float32
-        return torch.ones(*shape, dtype=dtype, device=device)
 
-    return simple(kind, made, lambda x: x.clone(), lambda x: x @ x, lambda x: x + x, wait, *case)
+def nothing() -> None:
+    """What waits for a CPU."""
 
 
 def simple(
-    kind: str, made: Callable, copy: Callable, product: Callable, add: Callable, wait: Callable,
-    size: int, precision: str,
+    kind: str, calls: dict[str, Callable], m: Any, wait: Callable,
+    precisions: Sequence[str], size: int, repeated: int,
 ) -> Figures:  # fmt: skip
-    """A copy of so many MB, a square product, or what a call for a tiny array costs, in its time:
-    GB/s, TFLOP/s, calls per second in thousands.
-    """
-    if kind == "copy":
-        x, work, amount = made(precision, size * 2**18), copy, 2 * size * 2**20 / 1e9
-    elif kind == "product":
-        x, work, amount = made(precision, size, size), product, 2 * size**3 / 1e12
-    else:
-        x, amount = made(precision, 8, 8), CALLS / 1e3
-        one = add if kind == "add" else product
+    """One call for a square array, so often; `m` has PyTorch's names for arrays."""
+    calls = {"product": lambda x: x @ x, "sum": lambda x: x + x} | calls
+    figures = {}
+    for precision in precisions:
+        x = m.ones((size, size), dtype=m.float16 if precision == "float16" else m.float32)
 
-        def work(x: Any) -> None:
-            for _ in range(CALLS):
-                one(x)
+        def done(x: Any = x) -> None:
+            for _ in range(repeated):
+                calls[kind](x)
+            wait()
 
-    def done() -> None:
-        work(x)
-        wait()
-
-    ms = timed(done)[0]
-    return {"ms": ms, "rate": amount / (ms / 1e3)}
+        figures[precision] = timed(done)[0]
+    return figures
 
 
 def layer(
-    m: Any, device: str, wait: Callable, how: Callable, H: int, B: int, T: int, **dtype: Any
+    m: Any, precision: str, device: str, wait: Callable, how: Callable, H: int, B: int, T: int
 ) -> Figures:
-    """nn.LSTM: the time forward, and forward and back."""
-    rnn = m.nn.LSTM(H, H, device=device, **dtype)
-    x = m.ones(T, B, H, device=device, **dtype).requires_grad_()
+    """nn.LSTM: the time forward, and forward and back, and the error of its outputs."""
+    dtype = m.float16 if precision == "float16" else m.float32
+    m.manual_seed(0)
+    rnn, x = m.nn.LSTM(H, H).to(device, dtype), m.randn(T, B, H).to(device, dtype)
+    with m.no_grad():
+        error = rnn(x)[0].double() - copy.deepcopy(rnn).double()(x.double())[0]
+        error = error.abs().max().item()
+    x.requires_grad_()
 
     def forward() -> Any:
         with how():
@@ -117,27 +127,43 @@ def layer(
         wait()
 
     there, back = timed(forward, backward)
-    return {"forward": there, "ms": there + back}
+    return {f"{precision}, forward": there, precision: there + back, f"{precision}, error": error}
 
 
 def cases() -> dict[str, list]:
-    found: dict[str, list] = {}
-    for precision in ("strict", "TF32", "float16"):
-        found[f"product of 8192 x 8192, {precision}"] = ["product", "cuda", 8192, precision]
-    found[f"copy of {MEGABYTES} MB"] = ["copy", "cuda", MEGABYTES, "strict"]
-    found[f"{CALLS} sums of 8 x 8"] = ["add", "cuda", 0, "strict"]
-    found[f"{CALLS} products of 8 x 8"] = ["small product", "cuda", 0, "strict"]
-    for H, B, T in dict.fromkeys(LAYERS):
-        name = f"LSTM H {H}, B {B}, T {T}"
-        if (H, B, T) == LAYERS[0]:
+    side = round((MEGABYTES * 2**18) ** 0.5)
+    found: dict[str, list] = {
+        "product of 8192 x 8192": ["product", "cuda", PRECISIONS, 8192, 1],
+        f"copy of {MEGABYTES} MiB": ["copy", "cuda", ["strict"], side, 1],
+        f"{CALLS} sums of 8 x 8": ["sum", "cuda", ["strict"], 8, CALLS],
+        f"{CALLS} products of 8 x 8": ["product", "cuda", ["strict"], 8, CALLS],
+        f"{CALLS} launches: a kernel of ours, add_": ["launch", "cuda", ["strict"], 8, CALLS],
+    }
+    for sizes in dict.fromkeys(LAYERS):
+        name = "LSTM H {}, B {}, T {}".format(*sizes)
+        if sizes == LAYERS[0]:
             for rung in RUNGS[:2]:
-                found[f"{name}, {rung}, strict"] = ["layer", "cuda", H, B, T, rung, "strict"]
-        for precision in ("strict", "TF32", "float16"):
-            found[f"{name}, {precision}"] = ["layer", "cuda", H, B, T, RUNGS[2], precision]
+                found[f"{name}, {rung}"] = ["layer", "cuda", ["strict"], rung, *sizes]
+        found[name] = ["layer", "cuda", PRECISIONS, RUNGS[2], *sizes]
     for name, case in training_step.BENCHMARK.cases.items():
         if "default" in name or "Multi30k" in name:
-            found[f"step, {name}"] = ["step", "cuda", *case]
+            found[f"step, {name}"] = ["step", "cuda", PRECISIONS[:2], *case]
     return found
+
+
+def ratio_to(precision: str) -> Callable[[dict[str, Figures]], float]:
+    return lambda m: m["torch"][precision] / m["minigrad"]["strict"]
+
+
+def together(figure: str, scale: float = 1.0) -> Callable[[dict[str, Figures]], str]:
+    """A column: a figure of minigrad and of PyTorch's precisions, in this order."""
+
+    def column(m: dict[str, Figures]) -> str:
+        ours = m["minigrad"][figure.format("strict")]
+        theirs = [m["torch"].get(figure.format(name)) for name in PRECISIONS]
+        return ", ".join([shown(scale * x) for x in (ours, *theirs) if x is not None])
+
+    return column
 
 
 BENCHMARK = Benchmark(
@@ -145,19 +171,19 @@ BENCHMARK = Benchmark(
     sides={"minigrad": minigrad_side, "torch": torch_side},
     cases=cases,
     smallest={
-        "copy": ["copy", "cpu", 1, "strict"],
-        "product": ["product", "cpu", 64, "strict"],
-        "add": ["add", "cpu", 0, "strict"],
-        "LSTM op by op": ["layer", "cpu", 8, 2, 3, RUNGS[0], "strict"],
-        "LSTM": ["layer", "cpu", 8, 2, 3, RUNGS[2], "strict"],
-        "step": ["step", "cpu", *training_step.BENCHMARK.smallest["smallest"]],
+        "copy": ["copy", "cpu", ["strict"], 8, 1],
+        "product": ["product", "cpu", ["strict"], 64, 1],
+        "sum": ["sum", "cpu", ["strict"], 8, 2],
+        "LSTM op by op": ["layer", "cpu", ["strict"], RUNGS[0], 8, 2, 3],
+        "LSTM": ["layer", "cpu", ["strict", "TF32"], RUNGS[2], 8, 2, 3],
+        "step": ["step", "cpu", ["strict"], *training_step.BENCHMARK.smallest["smallest"]],
     },
     columns={
-        "minigrad, ms": cell("minigrad"),
-        "torch, ms": cell("torch"),
-        "torch / minigrad": ratio("torch", "minigrad"),
-        "minigrad, GB/s, TFLOP/s or 1000 calls/s": cell("minigrad", "rate"),
-        "torch": cell("torch", "rate"),
+        "minigrad, ms": cell("minigrad", "strict"),
+        **{f"torch, {name}": cell("torch", name) for name in PRECISIONS},
+        **{f"{name} / minigrad": ratio_to(name) for name in PRECISIONS[:2]},
+        "of these forward": together("{}, forward"),
+        "errors x 10^6": together("{}, error", 1e6),
     },
     head="what",
 )
@@ -165,13 +191,14 @@ BENCHMARK = Benchmark(
 
 def main() -> None:
     if not {"--smallest", "--worker", "--help", "-h"} & set(sys.argv):
-        import minigrad as mg
+        from minigrad import doctor
 
-        try:
-            mg.backend_for("cuda")
-        except RuntimeError as error:
-            print(f"not measured\n\n{error}")
+        about = dict(doctor.found())
+        if not about["cuda"].startswith("can be used"):
+            print(f"not measured\n\n{about['cuda']}")
             return
+        names = "CuPy", "CUDA driver", "CUDA runtime", "GPU 0"
+        print(", ".join(f"{name} {about[name]}" for name in names))
     BENCHMARK.main()
 
 

@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -79,9 +80,15 @@ class Benchmark:
             self.check(row)
         print(f"{machine()}; {args.rounds} rounds\n")
         print(self.report(rows, args))
+        failed = [
+            f"{row['case']} ({side})" for row in rows for side in sides
+            if not all(row["sides"][side])
+        ]  # fmt: skip
         if args.json:
             whole = {"benchmark": Path(sys.argv[0]).stem, "machine": machine(), "rows": rows}
             Path(args.json).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        if failed:
+            sys.exit(f"failed, see above: {', '.join(failed)}")
 
     def arguments(self) -> argparse.ArgumentParser:
         parser = argparse.ArgumentParser(
@@ -118,7 +125,12 @@ class Benchmark:
 
     def work(self, side: str) -> None:
         for line in sys.stdin:
-            print(json.dumps(self.sides[side](*json.loads(line))), flush=True)
+            try:
+                figures = self.sides[side](*json.loads(line))
+            except Exception:  # the other cases are worth having
+                traceback.print_exc()
+                figures = {}
+            print(json.dumps(figures), flush=True)
 
     def check(self, row: dict) -> None:
         for figure in self.same:
@@ -192,7 +204,9 @@ def timed(*stages: Callable) -> list[float]:
 
 
 def medians(rounds: list[Figures]) -> Figures:
-    return {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    """Nothing where a round failed."""
+    names = set.intersection(*[set(r) for r in rounds])
+    return {n: statistics.median(r[n] for r in rounds) for n in rounds[0] if n in names}
 
 
 def cell(side: str, figure: str = "ms") -> Callable[[dict[str, Figures]], float]:

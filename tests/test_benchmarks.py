@@ -44,23 +44,35 @@ def test_it_runs(name, tmp_path):
     assert whole["benchmark"] == name and all(row["medians"][side] for row in whole["rows"])
 
 
-def test_sides_that_differ_are_found(tmp_path):
-    """A side that computes something else ends the script with a word about it."""
-    script = tmp_path / "wrong.py"
+def own_benchmark(folder, sides, cases, *args):
+    """A benchmark of these sides, which is run."""
+    script = folder / "own.py"
     script.write_text(f"""
 import sys
 sys.path.append({str(FOLDER)!r})
 from harness import Benchmark
-sides = {{"a": lambda n: {{"sum": 1.0 * n}}, "b": lambda n: {{"sum": 1.1 * n}}}}
 columns = {{"a": lambda m: m["a"]["sum"]}}
-Benchmark("wrong", sides, {{"case": [3]}}, [1], columns, same=("sum",)).main()
+Benchmark("own", {sides}, {cases}, [1], columns, same=("sum",)).main()
 """)
-    for side, code in ((["--side", "a"], 0), ([], 1)):
-        done = subprocess.run(
-            [sys.executable, script, "--rounds", "1", *side], capture_output=True, text=True
-        )
-        assert done.returncode == code, done.stderr
-    assert "differ in their sum" in done.stderr
+    command = [sys.executable, script, "--rounds", "2", *args]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_sides_that_differ_are_found(tmp_path):
+    """A side that computes something else ends the script with a word about it."""
+    sides = '{"a": lambda n: {"sum": 1.0 * n}, "b": lambda n: {"sum": 1.1 * n}}'
+    done = own_benchmark(tmp_path, sides, {"case": [3]}, "--side", "a")
+    assert done.returncode == 0, done.stderr
+    done = own_benchmark(tmp_path, sides, {"case": [3]})
+    assert done.returncode == 1 and "differ in their sum" in done.stderr
+
+
+def test_a_case_that_fails_leaves_the_others(tmp_path):
+    sides = '{"a": lambda n: {"sum": 12 / n}}'
+    done = own_benchmark(tmp_path, sides, {"none": [0], "four": [4]})
+    assert done.returncode == 1 and done.stderr.endswith("failed, see above: none (a)\n")
+    assert "ZeroDivisionError" in done.stderr
+    assert [row.split(" | ")[-1] for row in done.stdout.splitlines()[-2:]] == ["– |", "3.00 |"]
 
 
 def test_the_page_names_scripts_and_options_that_exist():
