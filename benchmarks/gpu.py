@@ -4,8 +4,8 @@ steps of the translator, each beside PyTorch.
     python benchmarks/gpu.py --json gpu.json
     python benchmarks/gpu.py --case LSTM --rounds 3
 
-PyTorch is measured in strict float32, with TF32 for products, which is what it does in an LSTM
-unless told otherwise, and in float16; ours is strict float32, but for products of float16 arrays.
+Both are measured in strict float32 and with TF32 for products, which is what PyTorch does in an
+LSTM unless told otherwise and CuPy where the environment says CUPY_TF32=1; PyTorch in float16, too.
 Every time ends when the device has done its work. Errors are the largest of an output, against the
 same layer in float64. Without a GPU, nothing is measured.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -28,6 +29,7 @@ import training_step  # noqa: E402
 MEGABYTES, CALLS = 256, 200
 RUNGS = "op by op", "one node", "one node and kernels"
 PRECISIONS = "strict", "TF32", "float16"
+OURS = "minigrad", "minigrad, TF32"
 # (H, B, T) of one layer with inputs of its own size; the first is the one that aims are set for
 LAYERS = [(512, 128, 50), *itertools.product((256, 512, 1024), (64, 128, 256), (20, 50, 100))]
 
@@ -56,9 +58,13 @@ def minigrad_side(kind: str, device: str, *case: Any) -> Figures:
         given = Long(x.size), x, Long(1), np.uint32(1), 1.0
         backend.kernels("dropout.drop_factors", x.dtype, 8, *given)
 
-    precisions, *sizes = case
-    own = [name for name in precisions if name != "TF32"]
-    return simple(kind, {"launch": launch, "copy": lambda x: x.copy()}, xp, wait, own, *sizes)
+    calls = {"launch": launch, "copy": lambda x: x.copy()}
+    return simple(kind, calls, xp, wait, ["strict"], *case[1:])
+
+
+def tf32_side(*case: Any) -> Figures:
+    os.environ["CUPY_TF32"] = "1"  # before CuPy is imported, in the process of this side
+    return minigrad_side(*case)
 
 
 def torch_side(kind: str, device: str, *case: Any) -> Figures:
@@ -151,24 +157,20 @@ def cases() -> dict[str, list]:
     return found
 
 
-def ratio_to(precision: str) -> Callable[[dict[str, Figures]], float]:
-    return lambda m: m["torch"][precision] / m["minigrad"]["strict"]
-
-
 def together(figure: str, scale: float = 1.0) -> Callable[[dict[str, Figures]], str]:
-    """A column: a figure of minigrad and of PyTorch's precisions, in this order."""
+    """A column: a figure of ours, strict and TF32, and of PyTorch's precisions, in this order."""
 
     def column(m: dict[str, Figures]) -> str:
-        ours = m["minigrad"][figure.format("strict")]
-        theirs = [m["torch"].get(figure.format(name)) for name in PRECISIONS]
-        return ", ".join([shown(scale * x) for x in (ours, *theirs) if x is not None])
+        ours = [m[side][figure.format("strict")] for side in OURS if side in m]
+        theirs = [m.get("torch", {}).get(figure.format(name)) for name in PRECISIONS]
+        return ", ".join([shown(scale * x) for x in (*ours, *theirs) if x is not None])
 
     return column
 
 
 BENCHMARK = Benchmark(
     __doc__,
-    sides={"minigrad": minigrad_side, "torch": torch_side},
+    sides={**dict(zip(OURS, (minigrad_side, tf32_side))), "torch": torch_side},
     cases=cases,
     smallest={
         "copy": ["copy", "cpu", ["strict"], 8, 1],
@@ -180,8 +182,10 @@ BENCHMARK = Benchmark(
     },
     columns={
         "minigrad, ms": cell("minigrad", "strict"),
+        "TF32": cell("minigrad, TF32", "strict"),
         **{f"torch, {name}": cell("torch", name) for name in PRECISIONS},
-        **{f"{name} / minigrad": ratio_to(name) for name in PRECISIONS[:2]},
+        "strict: torch / minigrad": lambda m: m["torch"]["strict"] / m["minigrad"]["strict"],
+        "TF32: torch / minigrad": lambda m: m["torch"]["TF32"] / m["minigrad, TF32"]["strict"],
         "of these forward": together("{}, forward"),
         "errors x 10^6": together("{}, error", 1e6),
     },
