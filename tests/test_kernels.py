@@ -368,6 +368,19 @@ def test_a_parameter_given_twice_takes_two_steps(kernels, monkeypatch):
 
 
 @needs_a_compiler
+def test_a_rule_of_ones_own_is_followed(kernels, monkeypatch):
+    class Halving(mg.optim.Adam):
+        def update(self, x, g, state, numbers, s):
+            x *= 0.5
+
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    p = nn.Parameter(mg.ones(2, device="strict"))
+    p.grad = mg.ones(2, device="strict")
+    Halving([p]).step()
+    assert p.tolist() == [0.5, 0.5]
+
+
+@needs_a_compiler
 def test_weights_that_are_not_finite_are_not_decayed_to_nan(kernels, monkeypatch):
     def work(device, dtype):
         p = nn.Parameter(mg.tensor([math.inf, 1.0], dtype=dtype).to(device))
@@ -425,9 +438,11 @@ MUTANTS = [
     ("cross_entropy", "exp(row[v] - most)", "exp(row[v])"),
     ("cross_entropy", "if (spread) smooth +=", "if (spread) smooth ="),
     ("cross_entropy", "loss[n] = ignored[n] ? 0 :", "loss[n] ="),
-    ("cross_entropy", "dx[at] = ignored[n] ? 0 :", "dx[at] ="),
+    ("cross_entropy", "dx[n * V + v] = ignored[n] ? 0 :", "dx[n * V + v] ="),
+    ("cross_entropy", "if (v == classes[n]) d -=", "if (v != classes[n]) d -="),
     ("cross_entropy", "share[n] / total[n]", "1 / total[n]"),
     ("cross_entropy", "n += gridDim.x", "n += 1 + gridDim.x"),
+    ("cross_entropy", "v += blockDim.x", "v += 1 + blockDim.x"),
     ("embedding", "id == skip || ", ""),
     ("embedding", "ids[first - 1] == id", "ids[first - 1] > id"),
     ("embedding", "rows[order[m] * D + d]", "rows[m * D + d]"),

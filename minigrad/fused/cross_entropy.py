@@ -65,7 +65,7 @@ class CrossEntropy(Fused):
         dx = self.xp.empty(x.shape, x.dtype)
         rest = self.top, self.sums, self.xp.ascontiguousarray(g), dx
         name = "cross_entropy.cross_entropy_backward"
-        kernels(name, x.dtype, x.size, *self.kernel_inputs(x), *rest)
+        kernels.rows(name, x.dtype, len(x), *self.kernel_inputs(x), *rest)
         return dx
 
     def pass_over(self, x, keep):

@@ -36,11 +36,13 @@ KERNEL cross_entropy_forward(Long N, int V, const REAL* x, const Long* classes, 
 KERNEL cross_entropy_backward(Long N, int V, const REAL* x, const Long* classes, const bool* ignored,
                               const REAL* own, const REAL* share, const REAL* spread, const REAL* top,
                               const REAL* total, const REAL* g, REAL* dx) {
-    FOR_MINE(at, N * V) {
-        const Long n = at / V, v = at % V;
-        REAL d = share[n] / total[n] * exp(x[at] - top[n]);
-        if (spread) d -= spread[v];
-        if (v == classes[n]) d -= own[n];
-        dx[at] = ignored[n] ? 0 : d * g[n];
+    for (Long n = blockIdx.x; n < N; n += gridDim.x) {
+        const REAL scale = share[n] / total[n];
+        for (int v = threadIdx.x; v < V; v += blockDim.x) {
+            REAL d = scale * exp(x[n * V + v] - top[n]);
+            if (spread) d -= spread[v];
+            if (v == classes[n]) d -= own[n];
+            dx[n * V + v] = ignored[n] ? 0 : d * g[n];
+        }
     }
 }
