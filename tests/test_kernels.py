@@ -223,6 +223,18 @@ def test_cross_entropy_kernels_agree_with_numpy(weighted, smoothing, dtype, kern
 
 
 @needs_a_compiler
+def test_a_class_that_does_not_exist_has_no_loss(kernels):
+    """The stand-in would refuse it before; a GPU reads on."""
+    put = lambda x, dtype: STRICT.upload(np.array(x, dtype))  # noqa: E731
+    logits, classes = put([[0, 0]] * 4, "float64"), put([1, 2, -1, 10**12], "int64")
+    ones, none = put([1] * 4, "float64"), put([0] * 4, "bool")
+    loss, top, total = (STRICT.xp.empty(4, np.float64) for _ in range(3))
+    given = Long(4), 2, logits, classes, none, ones, ones, None, loss, top, total
+    kernels.rows("cross_entropy.cross_entropy_forward", loss.dtype, 4, *given)
+    np.testing.assert_allclose(STRICT.download(loss), [math.log(2), math.nan, math.nan, math.nan])
+
+
+@needs_a_compiler
 def test_narrow_class_numbers(kernels, monkeypatch):
     compare(kernels, monkeypatch, partial(cross_entropy, ids="int32"))
 

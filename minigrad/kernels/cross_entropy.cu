@@ -7,7 +7,7 @@
 
 #include "kernels.h"
 
-// a row that is `ignored` has loss 0
+// A row that is `ignored` has loss 0; of a class that does not exist, for nobody waits to be told, it is NaN.
 KERNEL cross_entropy_forward(Long N, int V, const REAL* x, const Long* classes, const bool* ignored,
                              const REAL* own, const REAL* share, const REAL* spread, REAL* loss, REAL* top,
                              REAL* total) {
@@ -26,7 +26,8 @@ KERNEL cross_entropy_forward(Long N, int V, const REAL* x, const Long* classes, 
         if (threadIdx.x == 0) {
             top[n] = most;
             total[n] = sum;
-            const REAL own_part = own[n] * (row[classes[n]] - most);
+            const Long c = classes[n];
+            const REAL own_part = own[n] * (0 <= c && c < V ? row[c] - most : log((REAL)-1));
             loss[n] = ignored[n] ? 0 : share[n] * log(sum) - own_part - smooth;
         }
     }
