@@ -31,6 +31,7 @@ class Backend:
     array_type: type = np.ndarray
     dlpack_kind = 1  # DLPack's number of the device
     kernels: Kernels | None = None  # of a GPU
+    atomic: str | None = None  # the characters of the dtypes that alone `add.at` knows, None: all
 
     def why_unavailable(self) -> str | None:
         """None when the backend can compute, else the reason, in words for the user."""
@@ -78,13 +79,41 @@ class Backend:
 
     def add_at(self, array: Any, index: Any, values: Any) -> None:
         """`array[index] += values`, where an index that occurs twice is added twice."""
-        self.xp.add.at(array, index, values)
+        self.at("add", array, index, values)
+
+    def at(self, name: str, array: Any, index: Any, values: Any) -> None:
+        """The same for "add", "multiply", "maximum" or "minimum"."""
+        function = getattr(self.xp, name)
+        if self.atomic is None or name == "add" and array.dtype.char in self.atomic:
+            function.at(array, index, values)
+        else:
+            self.at_by_sorting(function, array, index, values)
+
+    def at_by_sorting(self, function: Any, array: Any, index: Any, values: Any) -> None:
+        """What is sent to one place is combined in log n steps, and then with what is there."""
+        xp = self.xp
+        places = xp.arange(array.size).reshape(array.shape)[index]
+        values = xp.broadcast_to(xp.asarray(values, array.dtype), places.shape).reshape(-1)
+        order, n = places.reshape(-1).argsort(), places.size
+        places, values = places.reshape(-1)[order], values[order]
+        nth, by = xp.arange(n) - xp.searchsorted(places, places), 1  # 0 for the first to a place
+        while by < n:
+            both = function(values[by:], values[:-by])
+            values[by:] = xp.where(nth[by:] >= by, both, values[by:])
+            by *= 2
+        last = xp.ones(n, bool)
+        last[:-1] = places[1:] != places[:-1]
+        places, values = places[last], values[last]
+        flat = array.reshape(-1)
+        flat[places] = function(flat[places], values)
+        array[...] = flat.reshape(array.shape)
 
 
 class CuPyBackend(Backend):
     """CuPy on NVIDIA GPU number `index`, which becomes CuPy's current device: one GPU a process."""
 
     dlpack_kind = 2
+    atomic = "efdiI"
 
     def __init__(self, index: int = 0):
         self.index = index
@@ -121,6 +150,9 @@ class CuPyBackend(Backend):
 
     def download(self, array: Any) -> np.ndarray:
         return array.get()
+
+    def is_view(self, y: Any, x: Any) -> bool:
+        return y is x or y.data.mem is x.data.mem  # an array of `strided` knows no base
 
     def address(self, array: Any) -> int:
         return array.data.ptr

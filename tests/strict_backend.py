@@ -4,20 +4,24 @@ import json
 import operator
 import types
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import minigrad as mg
+from minigrad.backend import CuPyBackend
 
 # what CuPy has, and which arguments it takes
 CUPY = json.loads(Path(__file__).with_name("golden").joinpath("cupy.json").read_text("utf-8"))
-_ATTRIBUTES = ("shape", "dtype", "ndim", "size", "strides", "flags", "nbytes", "itemsize")
+_ATTRIBUTES = ("shape", "dtype", "ndim", "size", "strides", "nbytes", "itemsize")
 _METHODS = (
     "all any argmax argmin argsort astype copy cumsum max mean min prod ravel repeat reshape sum "
     "squeeze swapaxes transpose"
 ).split()
 _BINARY = "add sub mul truediv floordiv mod pow matmul and or xor".split()
 _COMPARISONS = "eq ne lt le gt ge".split()
+# their result has a size that only the values tell
+_WAITING = "argwhere bincount extract flatnonzero nonzero unique".split()
 _FUNCTIONS_ON_THE_HOST = ("save", "savez", "load", "array2string", "array_repr", "array_str")
 
 
@@ -27,6 +31,11 @@ def check_arguments(name, known, count, keywords):
         raise TypeError(f"cupy.{name} has no argument {', '.join(sorted(unknown))}")
     if "*" not in known and count > len(known):
         raise TypeError(f"cupy.{name} takes {len(known)} arguments, {count} were given")
+
+
+class Flags(NamedTuple):
+    c_contiguous: bool
+    f_contiguous: bool
 
 
 class StrictArray:
@@ -61,12 +70,27 @@ class StrictArray:
     def __len__(self):
         return len(self._memory)
 
+    @property
+    def flags(self):
+        flags = self._memory.flags
+        return Flags(flags.c_contiguous, flags.f_contiguous)
+
     def __getitem__(self, index):
+        self._wait_for_masks(index)
         return wrap(self._memory[unwrap_index(index)])
 
+    def _wait_for_masks(self, index):
+        """How many elements a mask picks only its values tell."""
+        for part in index if isinstance(index, tuple) else (index,):
+            if isinstance(part, StrictArray) and part.dtype.kind == "b" and part.size:
+                part._wait()
+
     def __setitem__(self, index, value):
+        self._wait_for_masks(index)
         index = unwrap_index(index)
         parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, np.ndarray) for part in parts):
+            upload_number(value)
         if any(isinstance(part, np.ndarray) and part.dtype.kind in "iu" for part in parts):
             met = np.arange(self._memory.size).reshape(self._memory.shape)[index]
             if np.unique(met).size != met.size:
@@ -181,6 +205,12 @@ def wrap(x):
     return tuple([wrap(part) for part in x]) if isinstance(x, tuple) else x
 
 
+def upload_number(x):
+    """What CuPy makes an array of where it takes no number."""
+    if isinstance(x, (bool, int, float, np.generic)):
+        STRICT.upload(np.asarray(x))
+
+
 def called(function, args, kwargs):
     result = function(*unwrap(args), **{name: unwrap(value) for name, value in kwargs.items()})
     out = kwargs.get("out")
@@ -197,16 +227,40 @@ def _most(dtype):
     return True if dtype.kind == "b" else np.iinfo(dtype).max
 
 
+# the dtypes of what `at` changes, by their characters
+_AT = dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), "iIlL")
+_AT |= {"add": "efdiIL", "subtract": "iI", "maximum": "fdiIL", "minimum": "fdiIL"}
+
+
 class _Function:
-    """A NumPy function or ufunc on strict arrays; of a ufunc's methods only `at` is there."""
+    """A NumPy function or ufunc on strict arrays; of a ufunc's methods only `at` is there, where
+    CuPy has it.
+    """
 
     def __init__(self, name, function):
         self.name, self.function = name, function
-        if isinstance(function, np.ufunc):
-            self.at = lambda *args: called(function.at, args, {})
+
+    def at(self, array, index, values):
+        if self.name not in _AT:
+            raise NotImplementedError(f"cupy.{self.name}.at")
+        if array.dtype.char not in _AT[self.name]:
+            raise TypeError(f"cupy.{self.name}.at does not support {array.dtype}")
+        array._wait_for_masks(index)
+        upload_number(values)
+        called(self.function.at, (array, index, values), {})
 
     def __call__(self, *args, **kwargs):
         check_arguments(self.name, CUPY["functions"][self.name], len(args), kwargs)
+        if self.name in _WAITING:
+            args[0]._wait()
+        if self.name in ("array", "asarray"):
+            upload_number(args[0])
+        if self.name == "repeat" and isinstance(args[1], StrictArray):
+            args[1]._wait()
+        if self.name == "linalg.solve":
+            a, b = [x.shape for x in args]
+            if len(b) > 1 and a[:-1] != b[:-1]:
+                raise ValueError(f"cupy.linalg.solve of shapes {a} and {b}")
         if isinstance(self.function, np.ufunc) and any(isinstance(x, (list, tuple)) for x in args):
             raise TypeError(f"cupy.{self.name} of a list")
         if self.name == "einsum" and (unknown := kwargs.keys() - {"dtype", "optimize"}):
@@ -245,6 +299,7 @@ class StrictBackend(mg.Backend):
 
     device = "strict"
     array_type = StrictArray
+    atomic = CuPyBackend.atomic
 
     def __init__(self):
         self.xp = _Module()
@@ -260,11 +315,20 @@ class StrictBackend(mg.Backend):
         self.downloads += 1
         return array._memory.copy()
 
+    def is_view(self, y, x):
+        return y is x or owner(y._memory) is owner(x._memory)
+
     def address(self, array):
         return array._memory.__array_interface__["data"][0]
 
     def strided(self, flat, shape, strides, offset):
         return StrictArray(np.ndarray(shape, flat.dtype, flat._memory, offset, strides))
+
+
+def owner(memory):
+    while isinstance(memory.base, np.ndarray):
+        memory = memory.base
+    return memory
 
 
 STRICT = StrictBackend()

@@ -32,7 +32,7 @@ class AdditiveScores(Fused):
             x = self.squashed[part if self.recorded else slice(part.stop - part.start)]
             xp.add(q[part][:, :, None], k[part][:, None], out=x)
             xp.tanh(x, out=x)
-            xp.matmul(x, v, out=y[part])
+            xp.matmul(x.reshape(-1, H), v, out=y[part].reshape(-1))  # one product, not B · T
         if not self.recorded:
             self.squashed = None
         return y

@@ -105,7 +105,7 @@ class CrossEntropy(Fused):
         if dx is None:
             dx = self.pass_over(x, keep=True)[1]
         xp, (N, V) = self.xp, x.shape
-        dx[self.ignored] = 0
+        xp.copyto(dx, 0, where=self.ignored[:, None])
         g = xp.where(self.ignored, 0, g)
         scale, column = (g * self.share / self.sums)[:, None], g[:, None]
         at_once = max(1, PIECE // V) if self.backend is CPU else N

@@ -7,6 +7,7 @@ of numbers. "recurrent.lstm_forward" is a function of recurrent.cu.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -35,7 +36,10 @@ class Kernels:
 
     def compiled(self, file: str, real: str) -> Any:
         """A file for one type of numbers."""
-        options = (*OPTIONS, f"-DREAL={REALS[real]}")
+        # CuPy keeps on disk what it compiled, under source and options, without what is included
+        with open(os.path.join(FOLDER, "kernels.h"), "rb") as header:
+            version = zlib.crc32(header.read())
+        options = (*OPTIONS, f"-DREAL={REALS[real]}", f"-DHEADER={version}")
         return self.module.RawModule(code=self.text(file), options=options)
 
     def text(self, file: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..backend import is_array, module_of
 from ..op import Op
 from . import elementwise as ew
@@ -30,6 +32,9 @@ class Solve(Op):
 
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
+        if a.shape[:-2] != b.shape[:-2]:  # CuPy broadcasts no batches
+            batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+            a, b = [self.xp.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b)]
         return self.xp.linalg.solve(a, b)
 
     def backward(self, g, y, a, _b):

@@ -168,7 +168,10 @@ def add_rows(table: Any, ids: Any, rows: Any, skip: int | None = None, zeros: bo
         return
     if skip is not None and (backend is not CPU or rows.size < SMALL):
         kept = ids % len(table) != skip
-        ids, rows = ids[kept], rows[kept]
+        if backend is CPU:
+            ids, rows = ids[kept], rows[kept]
+        else:  # nobody waits to know how many they are
+            rows = backend.xp.where(kept.reshape(-1, *[1] * (rows.ndim - 1)), rows, 0)
     if backend is not CPU or rows.size < SMALL or rows.size < 8 * ids.size:
         backend.add_at(table, ids, rows)
         return

@@ -248,7 +248,8 @@ class Softmax(Op):
         return y if inside is x else y.astype(x.dtype)
 
     def backward(self, g, y, _x):
-        if isinstance(g, Tensor) or y.ndim < 2 or self.dim % y.ndim != y.ndim - 1:
+        last = y.ndim > 1 and self.dim % y.ndim == y.ndim - 1
+        if not last or type(y) is not np.ndarray:  # CuPy's einsum makes of it many small products
             return y * (g - sum_(g * y, self.dim, True))
         dx = g - self.xp.einsum("...i,...i->...", g, y)[..., None]
         dx *= y
@@ -278,6 +279,7 @@ class LogSoftmax(Op):
 def row_sums(x, dim):
     """The sums along `dim`, kept. Rows in memory are summed by BLAS, as a product with ones."""
     rows = x.ndim > 1 and dim % x.ndim == x.ndim - 1 and x.flags.c_contiguous
+    rows = rows and type(x) is np.ndarray  # on a GPU products may be of few digits
     if not rows or not x.size or x.dtype.itemsize < 4:
         return x.sum(axis=dim, keepdims=True)
     n = x.shape[-1]

@@ -67,8 +67,8 @@ class ScatterExtreme(Op):
 
     def forward(self, x, index, src):
         y = x.copy()
-        at = {"amax": self.xp.maximum.at, "amin": self.xp.minimum.at}[self.reduce]
-        at(y, places(self.xp, index, self.dim), src)
+        name = {"amax": "maximum", "amin": "minimum"}[self.reduce]
+        self.backend.at(name, y, places(self.xp, index, self.dim), src)
         return y
 
     def backward(self, g, y, x, index, src):
@@ -84,7 +84,7 @@ class ScatterProduct(Op):
 
     def forward(self, x, index, src):
         y = x.copy()
-        self.xp.multiply.at(y, places(self.xp, index, self.dim), src)
+        self.backend.at("multiply", y, places(self.xp, index, self.dim), src)
         return y
 
     def backward(self, g, _y, x, index, src):

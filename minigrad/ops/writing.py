@@ -186,7 +186,7 @@ def write(x: Tensor, part: Any, value: Any) -> Tensor:
         part[...] = value
     except ValueError as error:  # as PyTorch has it
         why = f"{error}"
-        if not part.flags.writeable:
+        if not getattr(part.flags, "writeable", True):
             why = (
                 "its elements share memory, as after expand(), or are read-only: .clone() it before"
             )

@@ -41,13 +41,32 @@ def functions(module, prefix: str = "") -> dict[str, list[str]]:
     return {name: given for name, given in found.items() if given is not None}
 
 
+class Probe:
+    """An array that a method of a ufunc may do anything with."""
+
+    ndim = 1
+
+    def __getattr__(self, name: str):
+        return lambda *args: None
+
+
+def takes(f: cupy.ufunc, method: str) -> bool:
+    """Whether the ufunc has the method: all have its name, and most raise NotImplementedError."""
+    given = {"at": (0, 0), "reduceat": (0,)}.get(method, ())
+    try:
+        method == "outer" or getattr(f, method)(Probe(), *given)
+    except NotImplementedError:
+        return False
+    return True
+
+
 def frozen() -> dict:
     ufuncs = {n: f for n, f in sorted(vars(cupy).items()) if isinstance(f, cupy.ufunc)}
     plain = int, float, type(None)
     return {
         "cupy": cupy.__version__,
         "functions": functions(cupy) | functions(cupy.linalg, "linalg."),
-        "ufuncs": {n: [m for m in UFUNC_METHODS if hasattr(f, m)] for n, f in ufuncs.items()},
+        "ufuncs": {n: [m for m in UFUNC_METHODS if takes(f, m)] for n, f in ufuncs.items()},
         "constants": sorted(n for n, x in vars(cupy).items() if n[0] != "_" and type(x) in plain),
         "array": functions(cupy.ndarray),
     }

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ... import ops
-from ...backend import backend_of
+from ...backend import CPU, backend_of
 from ...op import raw
 from ...tensor import Tensor, wrap
 from ..errors import BadArgument
@@ -95,7 +95,7 @@ def _attend(
             scores = scores + ops.masked_fill(mask, forbidden, 0.0)
         nothing = forbidden.all(axis=-1, keepdims=True)
         weights = ops.softmax(ops.masked_fill(scores, forbidden & ~nothing, -math.inf), -1)
-        if nothing.any():  # no weight, and no NaN on the way back
+        if backend_of(nothing) is not CPU or nothing.any():  # no weight, and no NaN on the way back
             weights = ops.masked_fill(weights, nothing, 0.0)
     dropped = dropout(weights, dropout_p) if dropout_p else weights
     return dropped @ v, dropped
