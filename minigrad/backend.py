@@ -94,19 +94,19 @@ class Backend:
         xp = self.xp
         places = xp.arange(array.size).reshape(array.shape)[index]
         values = xp.broadcast_to(xp.asarray(values, array.dtype), places.shape).reshape(-1)
-        order, n = places.reshape(-1).argsort(), places.size
+        if not places.size:
+            return
+        order = places.reshape(-1).argsort()
         places, values = places.reshape(-1)[order], values[order]
-        nth, by = xp.arange(n) - xp.searchsorted(places, places), 1  # 0 for the first to a place
-        while by < n:
+        nth, by = xp.arange(places.size) - xp.searchsorted(places, places), 1  # of its place
+        while by < places.size:
             both = function(values[by:], values[:-by])
             values[by:] = xp.where(nth[by:] >= by, both, values[by:])
             by *= 2
-        last = xp.ones(n, bool)
-        last[:-1] = places[1:] != places[:-1]
-        places, values = places[last], values[last]
-        flat = array.reshape(-1)
-        flat[places] = function(flat[places], values)
-        array[...] = flat.reshape(array.shape)
+        flat, all_ = array.reshape(-1), xp.arange(array.size)
+        last = xp.maximum(xp.searchsorted(places, all_, side="right") - 1, 0)  # that was sent there
+        sent = places[last] == all_
+        array[...] = xp.where(sent, function(flat, values[last]), flat).reshape(array.shape)
 
 
 class CuPyBackend(Backend):

@@ -121,9 +121,9 @@ class SparseRows(Tensor):
         """`coalesce` in place: afterwards nobody else holds its arrays."""
         if not self.coalesced:
             xp = backend_of(self.rows).xp
-            order, ids, first, counts = runs(self.ids)
+            order, ids, first, _ = runs(self.ids)
             place = xp.empty_like(order)
-            place[order] = xp.repeat(xp.arange(len(first)), counts)
+            place[order] = xp.searchsorted(first, xp.arange(len(ids)), side="right") - 1
             rows = xp.zeros((len(first), *self.rows.shape[1:]), self.rows.dtype)
             add_rows(rows, place, self.rows, zeros=True)
             self.ids, self.rows, self.coalesced = ids[first], rows, True
