@@ -11,6 +11,7 @@ from strict_backend import STRICT
 import minigrad as mg
 from minigrad import kernels
 from minigrad.nn import functional as F
+from minigrad.nn.utils import get_total_norm
 
 INDICES = {
     "ids": np.array([2, 0, 2, 2, 1, 0]),
@@ -105,11 +106,23 @@ def largest_of_each():
     x.scatter_reduce(0, ids, mg.ones(3, device="strict"), "prod").sum().backward()
 
 
-@pytest.mark.parametrize("work", [half_losses, half_rows, masked_attention, largest_of_each])
+def largest_gradient():
+    xs = [mg.full((n,), -n, dtype="float32", device="strict") for n in (0, 3, 2)]
+    return get_total_norm(xs, np.inf)
+
+
+WORK = half_losses, half_rows, masked_attention, largest_of_each, largest_gradient
+
+
+@pytest.mark.parametrize("work", WORK)
 def test_nobody_waits(work):
     before = STRICT.downloads
     work()
     assert STRICT.downloads == before
+
+
+def test_the_largest_of_all_gradients():
+    assert largest_gradient().item() == 3
 
 
 def test_the_row_of_padding_gets_no_gradient():

@@ -94,6 +94,14 @@ def get_total_norm(
     tensors = _listed(tensors)
     if not error_if_nonfinite and (found := _kernels(tensors, norm_type)):
         return wrap(_norm_and_factor(*found)[0].astype(tensors[0].array.dtype))
+    devices = {backend_of(x.array) for x in tensors}
+    if (
+        norm_type == math.inf
+        and not error_if_nonfinite
+        and len(devices) == 1
+        and CPU not in devices
+    ):
+        return wrap(devices.pop().xp.stack([_power_sum(x.array, math.inf) for x in tensors]).max())
     norm = _norm(tensors, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm is {norm}, pass error_if_nonfinite=False to get it")
