@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..backend import is_array, module_of
 from ..op import Op
 from . import elementwise as ew
@@ -13,7 +11,7 @@ from .names import data_of, return_types
 from .products import matmul, sum_to_shape
 from .reduce import floats_only, over_nonzero
 from .scatter import constant
-from .shape import cat, narrow, reshape, squeeze, transpose, unsqueeze
+from .shape import broadcast_shapes, cat, narrow, reshape, squeeze, transpose, unsqueeze
 from .tiling import diag_embed
 
 
@@ -33,7 +31,7 @@ class Solve(Op):
     def forward(self, a, b):
         self.shapes = a.shape, b.shape
         if a.shape[:-2] != b.shape[:-2]:  # CuPy broadcasts no batches
-            batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+            batch = tuple(broadcast_shapes(a.shape[:-2], b.shape[:-2]))
             a, b = [self.xp.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b)]
         return self.xp.linalg.solve(a, b)
 
