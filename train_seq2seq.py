@@ -26,6 +26,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
@@ -622,6 +623,9 @@ def resume(args: argparse.Namespace) -> tuple[Trainer, dict[str, Pairs], Path]:
 def main() -> None:
     parser = arguments()
     args = parsed(parser)
+    for package in ("safetensors", "sacrebleu"):  # not after hours of training
+        if find_spec(package) is None:
+            sys.exit(f'error: {package} is not installed: pip install -e ".[scripts]"')
     signal.signal(signal.SIGINT, ANSWER)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a run

@@ -200,6 +200,7 @@ def main() -> None:
         about = dict(doctor.found())
         if not about["cuda"].startswith("can be used"):
             print(f"not measured\n\n{about['cuda']}")
+            BENCHMARK.write(BENCHMARK.arguments().parse_args(), [], reason=about["cuda"])
             return
         names = "CuPy", "CUDA driver", "CUDA runtime", "GPU 0"
         print(", ".join(f"{name} {about[name]}" for name in names))

@@ -84,11 +84,15 @@ class Benchmark:
             f"{row['case']} ({side})" for row in rows for side in sides
             if not all(row["sides"][side])
         ]  # fmt: skip
-        if args.json:
-            whole = {"benchmark": Path(sys.argv[0]).stem, "machine": machine(), "rows": rows}
-            Path(args.json).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        self.write(args, rows)
         if failed:
             sys.exit(f"failed, see above: {', '.join(failed)}")
+
+    def write(self, args: argparse.Namespace, rows: list[dict], **more: Any) -> None:
+        if args.json:
+            whole = {"benchmark": Path(sys.argv[0]).stem, "machine": machine(), "rows": rows}
+            text = json.dumps(whole | more, indent=1) + "\n"
+            Path(args.json).write_text(text, encoding="utf-8")
 
     def arguments(self) -> argparse.ArgumentParser:
         parser = argparse.ArgumentParser(

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from devices import why_no_gpu
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
@@ -42,6 +43,14 @@ def test_it_runs(name, tmp_path):
     assert rows and {row.count("|") for row in (head, line, *rows)} == {head.count("|")}
     whole = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     assert whole["benchmark"] == name and all(row["medians"][side] for row in whole["rows"])
+
+
+@pytest.mark.skipif(why_no_gpu() is None, reason="there is a GPU")
+def test_without_a_gpu_nothing_is_measured(tmp_path):
+    printed = benchmark("gpu", "--json", tmp_path / "all.json")
+    whole = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert printed == f"not measured\n\n{whole['reason']}\n"
+    assert whole["rows"] == [] and "cannot be used" in whole["reason"]
 
 
 def own_benchmark(folder, sides, cases, *args):

@@ -63,7 +63,8 @@ class GRU(Recurrent):
     def forward_kernel(self, from_x):
         H, B = self.scratch.shape
         products = self.xp.empty((1, 3 * H, B), self.scratch.dtype)
-        kept = len(self.gates), products, self.gates, from_x, self.b_hn, self.states
+        b_hn = self.xp.ascontiguousarray(self.b_hn)
+        kept = len(self.gates), products, self.gates, from_x, b_hn, self.states
         return products, self.ready("forward", *kept)
 
     def backward_kernel(self, g_hs, dh, passed, d, da):

@@ -31,7 +31,8 @@ def cross_entropy(
     `target` holds class numbers (N,), () or (N, d1, ...), or probabilities in the shape of the
     logits. Places whose class is `ignore_index` count neither in the sum nor in the mean; a mean
     over no place is NaN, as in PyTorch. `weight` (V,) multiplies the loss of each class, and a mean
-    over class numbers is then the weighted one. Raises IndexError for a class outside 0 to V - 1.
+    over class numbers is then the weighted one. A class outside 0 to V - 1 raises IndexError on the
+    CPU; on a GPU, where nobody waits to be told, its loss is NaN.
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:
@@ -54,7 +55,7 @@ def cross_entropy(
     if len(shape) != 2:  # (N, V, d1, ...) -> (N d1 ..., V)
         rows = ops.permute(input, (*range(dim), *range(dim + 1, len(shape)), dim))
         rows, classes = ops.reshape(rows, (-1, shape[dim])), ops.reshape(target, (-1,))
-    losses = fused.cross_entropy(rows, classes, ignore_index, label_smoothing, weight)
+    losses = fused.cross_entropy(rows, classes, ignore_index, float(label_smoothing), weight)
     if weight is not None and reduction == "mean":
         ignored = classes == ignore_index
         shares = ops.masked_fill(weight[ops.where(ignored, 0, classes)], ignored, 0.0)

@@ -39,7 +39,8 @@ def reduced(losses: Tensor, reduction: str, count: Tensor | None = None) -> Tens
         return losses.sum()
     if count is None:
         return losses.mean()
-    return losses.sum() / ops.where(count == 0, math.nan, count)  # NaN for no row, as in PyTorch
+    mean = losses.sum() / ops.where(count == 0, math.nan, count)  # NaN for no row, as in PyTorch
+    return mean.to(losses.dtype)
 
 
 def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
