@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import device
-from .kernels import REALS, Kernels
+from .kernels import REALS, Kernels, Long
 
 
 class Backend:
@@ -31,7 +31,6 @@ class Backend:
     array_type: type = np.ndarray
     dlpack_kind = 1  # DLPack's number of the device
     kernels: Kernels | None = None  # of a GPU
-    atomic: str | None = None  # the characters of the dtypes that alone `add.at` knows, None: all
 
     def why_unavailable(self) -> str | None:
         """None when the backend can compute, else the reason, in words for the user."""
@@ -83,37 +82,13 @@ class Backend:
 
     def at(self, name: str, array: Any, index: Any, values: Any) -> None:
         """The same for "add", "multiply", "maximum" or "minimum"."""
-        function = getattr(self.xp, name)
-        if self.atomic is None or name == "add" and array.dtype.char in self.atomic:
-            function.at(array, index, values)
-        else:
-            self.at_by_sorting(function, array, index, values)
-
-    def at_by_sorting(self, function: Any, array: Any, index: Any, values: Any) -> None:
-        """What is sent to one place is combined in log n steps, and then with what is there."""
-        xp = self.xp
-        places = xp.arange(array.size).reshape(array.shape)[index]
-        values = xp.broadcast_to(xp.asarray(values, array.dtype), places.shape).reshape(-1)
-        if not places.size:
-            return
-        order = places.reshape(-1).argsort()
-        places, values = places.reshape(-1)[order], values[order]
-        nth, by = xp.arange(places.size) - xp.searchsorted(places, places), 1  # of its place
-        while by < places.size:
-            both = function(values[by:], values[:-by])
-            values[by:] = xp.where(nth[by:] >= by, both, values[by:])
-            by *= 2
-        flat, all_ = array.reshape(-1), xp.arange(array.size)
-        last = xp.maximum(xp.searchsorted(places, all_, side="right") - 1, 0)  # that was sent there
-        sent = places[last] == all_
-        array[...] = xp.where(sent, function(flat, values[last]), flat).reshape(array.shape)
+        getattr(self.xp, name).at(array, index, values)
 
 
 class CuPyBackend(Backend):
     """CuPy on NVIDIA GPU number `index`, which becomes CuPy's current device: one GPU a process."""
 
     dlpack_kind = 2
-    atomic = "efdiI"
 
     def __init__(self, index: int = 0):
         self.index = index
@@ -159,6 +134,32 @@ class CuPyBackend(Backend):
 
     def strided(self, flat: Any, shape: tuple, strides: Any, offset: int) -> Any:
         return self.array_type(shape, flat.dtype, flat.data + offset, strides)
+
+    def at(self, name: str, array: Any, index: Any, values: Any) -> None:
+        """In a set order, so that a run can be repeated: CuPy's own are atomic, and know few
+        dtypes and of `multiply` none.
+        """
+        xp = self.xp
+        places = xp.arange(array.size).reshape(array.shape)[index]
+        values = xp.broadcast_to(xp.asarray(values, array.dtype), places.shape).reshape(-1)
+        places, n = places.reshape(-1), places.size
+        if not n:
+            return
+        order = places.argsort()
+        if name == "add" and (kernels := kernels_for(array)):
+            given = array, places[order], order, xp.ascontiguousarray(values), Long(-1)
+            kernels("embedding.embedding_add", array.dtype, n, Long(n), 1, *given)
+            return
+        function, places, values = getattr(xp, name), places[order], values[order]
+        nth, by = xp.arange(n) - xp.searchsorted(places, places), 1  # of those sent to its place
+        while by < n:  # what is sent to one place is combined in log n steps
+            both = function(values[by:], values[:-by])
+            values[by:] = xp.where(nth[by:] >= by, both, values[by:])
+            by *= 2
+        flat, all_ = array.reshape(-1), xp.arange(array.size)
+        last = xp.maximum(xp.searchsorted(places, all_, side="right") - 1, 0)  # that was sent there
+        sent = places[last] == all_
+        array[...] = xp.where(sent, function(flat, values[last]), flat).reshape(array.shape)
 
 
 _default: ContextVar[str] = ContextVar("default_device", default="cpu")

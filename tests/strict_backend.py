@@ -299,7 +299,7 @@ class StrictBackend(mg.Backend):
 
     device = "strict"
     array_type = StrictArray
-    atomic = CuPyBackend.atomic
+    at = CuPyBackend.at
 
     def __init__(self):
         self.xp = _Module()

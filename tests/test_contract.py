@@ -37,13 +37,16 @@ RAISES = {
     "a mask of another size": (lambda xp, x: x[xp.ones(5, bool)], IndexError),
     "multiplied at": (lambda xp, x: xp.multiply.at(x, xp.zeros(2, int), x), NotImplementedError),
     "the largest at, of half precision": (
-        lambda xp, x: xp.maximum.at(x.astype(np.float16), xp.zeros(2, int), 1), TypeError,
+        lambda xp, x: xp.maximum.at(x.astype(np.float16), xp.zeros(2, int), 1),
+        TypeError,
     ),
     "added at, of bytes": (
-        lambda xp, x: xp.add.at(xp.ones(3, np.int8), xp.zeros(2, int), 1), TypeError,
+        lambda xp, x: xp.add.at(xp.ones(3, np.int8), xp.zeros(2, int), 1),
+        TypeError,
     ),
     "batches of equations that broadcast": (
-        lambda xp, x: xp.linalg.solve(xp.ones((2, 3, 3)), xp.ones((3, 1))), ValueError,
+        lambda xp, x: xp.linalg.solve(xp.ones((2, 3, 3)), xp.ones((3, 1))),
+        ValueError,
     ),
     "whether it may be written": (lambda xp, x: x.flags.writeable, AttributeError),
 }

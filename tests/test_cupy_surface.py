@@ -19,14 +19,16 @@ KNOWN |= {f"{name}.{method}" for name, methods in CUPY["ufuncs"].items() for met
 
 
 def name_of(node):
-    """What follows `xp.` in xp.linalg.qr or self.xp.linalg.qr, or None."""
+    """What follows `xp.` in xp.linalg.qr, self.xp.linalg.qr or module_of(x).linalg.qr, or None."""
     parts = []
     while isinstance(node, ast.Attribute):
         if node.attr == "xp":
             break
         parts.append(node.attr)
         node = node.value
+    called = node.func if isinstance(node, ast.Call) else None
     rooted = isinstance(node, ast.Attribute) or isinstance(node, ast.Name) and node.id == "xp"
+    rooted = rooted or isinstance(called, ast.Name) and called.id == "module_of"
     return ".".join(reversed(parts)) if rooted and parts else None
 
 
@@ -62,6 +64,7 @@ def test_there_is_something_to_read():
         ("xp.nansum_of(x)", "no cupy.nansum_of"),
         ("self.xp.linalg.eig_of(x)", "no cupy.linalg.eig_of"),
         ("xp.sqrt.reduce_all", "no cupy.sqrt.reduce_all"),
+        ("module_of(x, y).nansum_of(x)", "no cupy.nansum_of"),
         ("xp.multiply.at(x, y, z)", "no cupy.multiply.at"),
         ("xp.sum(x, axis=0, where=y)", "cupy.sum has no argument where"),
         ("self.xp.max(x, initial=0)", "cupy.max has no argument initial"),

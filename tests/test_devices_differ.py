@@ -82,6 +82,21 @@ def test_a_value_that_does_not_fit_is_an_error_in_words(device):
         mg.zeros(2, 3, device=device)[0] = mg.zeros(2, device=device)
 
 
+@pytest.mark.parametrize("device", ["cpu", *DEVICES])
+def test_a_mean_loss_has_the_type_of_the_logits(device):
+    x = mg.zeros(2, 3, dtype="float16", device=device)
+    loss = F.cross_entropy(x, mg.tensor([0, 1]).to(device))
+    assert loss.dtype == mg.float16 and loss.item() == pytest.approx(np.log(3), abs=1e-3)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_row_that_is_read_twice_is_shortened_once(device):
+    table = mg.ones(4, 3, dtype="float64", device=device)
+    read = F.embedding(mg.tensor([1, 1, 2]).to(device), table, max_norm=1.0)
+    np.testing.assert_allclose(read.cpu().numpy(), np.full((3, 3), 3**-0.5), 1e-6)
+    assert table[0].tolist() == [1, 1, 1]
+
+
 def half_losses():
     logits = mg.ones(4, 5, device="strict").half().requires_grad_()
     target = mg.tensor([1, -100, 0, 4], device="strict")

@@ -18,7 +18,7 @@ from strict_backend import STRICT
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.kernels import OPTIONS, REALS, THREADS, Doubles, Kernels, Long
+from minigrad.kernels import REALS, THREADS, Doubles, Kernels, Long
 from minigrad.ops.indexing import add_rows
 
 SOURCES = sorted(FOLDER.glob("*.cu"))
@@ -42,7 +42,7 @@ def test_nvcc_compiles_it_without_spilling(source, architecture, real, tmp_path)
     assert spills and set(spills) == {"0"}
 
 
-@pytest.mark.parametrize("real", REALS.values())
+@pytest.mark.parametrize("real", REALS)
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.name)
 def test_cupys_own_compiler_takes_it(source, real):
     """NVRTC needs no GPU, and knows fewer headers and words than nvcc."""
@@ -51,10 +51,13 @@ def test_cupys_own_compiler_takes_it(source, real):
         nvrtc.getVersion()
     except Exception as error:  # whatever its loader raises
         pytest.skip(f"CuPy finds no NVRTC: {error}")
-    program = nvrtc.createProgram(source.read_text(encoding="utf-8"), source.name, (), ())
-    given = (*OPTIONS, f"-DREAL={real}", "-arch=sm_90", "-ftz=true")  # CuPy adds the last
+    asked = []
+    module = SimpleNamespace(RawModule=lambda code, options: asked.append((code, options)))
+    Kernels(module, None).compiled(source.stem, real)
+    ((code, options),) = asked
+    program = nvrtc.createProgram(code, source.name, (), ())
     try:
-        nvrtc.compileProgram(program, given)
+        nvrtc.compileProgram(program, (*options, "-arch=sm_90", "-ftz=true"))  # CuPy adds the last
     except nvrtc.NVRTCError:
         pytest.fail(nvrtc.getProgramLog(program))
     assert not nvrtc.getProgramLog(program).strip("\0\n")
@@ -126,6 +129,20 @@ def embedding(device, dtype="float64", shape=(20, 8), padding=3):
     filled = mg.ones(6, 7, dtype=dtype, device=device)
     add_rows(filled.array, ids.to(device).array, mg.tensor(g).to(device).array)
     return [table.grad.to_numpy(), filled.to_numpy()]
+
+
+def sent(device, dtype="float64"):
+    """What is added at places of which some come several times, into an array that lies transposed
+    and into one with gaps.
+    """
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: mg.tensor(rng.normal(size=shape).astype(dtype)).to(device)  # noqa: E731
+    ids = mg.tensor(rng.integers(0, 5, (40, 3))).to(device)
+    x = draw(5, 3).requires_grad_()
+    (x.gather(0, ids) * draw(40, 3)).sum().backward()
+    y = draw(3, 5).T.index_add(0, ids[:, 0], draw(40, 3))
+    z = draw(5, 6)[:, ::2].scatter_add(0, ids, draw(40, 3))
+    return [part.detach().to_numpy() for part in (x.grad, y, z)]
 
 
 def dropout(device, dtype="float64", shape=(5, 7), p=0.3):
@@ -357,6 +374,13 @@ def test_the_embedding_kernel_agrees_with_numpy(shape, padding, dtype, kernels, 
 
 @needs_a_compiler
 @of_both
+def test_what_is_sent_to_places_is_added_in_order(dtype, kernels, monkeypatch):
+    ran = compare(kernels, monkeypatch, sent, dtype)
+    assert ran and set(ran) == {"embedding_add"}
+
+
+@needs_a_compiler
+@of_both
 @pytest.mark.parametrize("p", [0.3, 1e-12, 1 - 1e-12, np.float64(0.5), mg.tensor(0.5)])
 @pytest.mark.parametrize("shape", [(5, 7), (1,), (8,), (3, 5, 17), (40, 70), (0,)], ids=str)
 def test_dropout_is_the_same_on_every_device(shape, p, dtype, kernels, monkeypatch):
@@ -492,6 +516,7 @@ EVERY = {
     "gru inference": partial(inference, nn.GRU),
     "cross-entropy": cross_entropy,
     "embedding": embedding,
+    "what is sent": sent,
     "dropout": dropout,
     "clipping": clipped,
     "norm": norm_of_slices,
@@ -584,8 +609,6 @@ def with_a_fault(build, faulty, old, new):
     """Kernels with one text in place of another; `faulty` is a kernels' file or the header."""
 
     def change(file, text):
-        header = (FOLDER / "kernels.h").read_text(encoding="utf-8")
-        text = text.replace('#include "kernels.h"', header)
         assert faulty != file or old in text
         return text.replace(old, new)
 

@@ -107,7 +107,9 @@ class CrossEntropy(Fused):
         xp, (N, V) = self.xp, x.shape
         xp.copyto(dx, 0, where=self.ignored[:, None])
         g = xp.where(self.ignored, 0, g)
-        scale, column = (g * self.share / self.sums)[:, None], g[:, None]
+        # a row that is ignored may hold NaN, and so may its sum
+        scale = xp.where(self.ignored, 0, g * self.share / self.sums)[:, None]
+        column = g[:, None]
         at_once = max(1, PIECE // V) if self.backend is CPU else N
         for i in range(0, N, at_once):
             part = dx[i : i + at_once]

@@ -7,7 +7,6 @@ of numbers. "recurrent.lstm_forward" is a function of recurrent.cu.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -18,7 +17,6 @@ FOLDER = os.path.dirname(__file__)
 REALS = {"f": "float", "d": "double"}
 THREADS = 256  # of a block
 BLOCKS = 2048  # at most: a thread goes on with the next number
-OPTIONS = f"-I{FOLDER}", "--std=c++14"
 
 # those of kernels.h
 Long = np.int64  # a Python int is an int
@@ -36,15 +34,18 @@ class Kernels:
 
     def compiled(self, file: str, real: str) -> Any:
         """A file for one type of numbers."""
-        # CuPy keeps on disk what it compiled, under source and options, without what is included
-        with open(os.path.join(FOLDER, "kernels.h"), "rb") as header:
-            version = zlib.crc32(header.read())
-        options = (*OPTIONS, f"-DREAL={REALS[real]}", f"-DHEADER={version}")
+        options = "--std=c++14", f"-DREAL={REALS[real]}"
         return self.module.RawModule(code=self.text(file), options=options)
 
     def text(self, file: str) -> str:
-        with open(os.path.join(FOLDER, f"{file}.cu"), encoding="utf-8") as source:
-            return source.read()
+        """With the header in it: CuPy keeps on disk what it compiled, and looks for it by the text
+        and the options, not by what the text includes.
+        """
+        texts = []
+        for name in (f"{file}.cu", "kernels.h"):
+            with open(os.path.join(FOLDER, name), encoding="utf-8") as source:
+                texts.append(source.read())
+        return texts[0].replace('#include "kernels.h"\n', texts[1])
 
     def function(self, name: str, real: str) -> Callable:
         file, function = name.split(".")

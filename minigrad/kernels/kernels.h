@@ -1,6 +1,5 @@
 // What every kernel begins with. Each file is compiled once for every type of numbers, REAL. A compiler that
 // is not CUDA's gets other meanings for CUDA's words: the tests run the same source on a CPU.
-#pragma once
 
 #ifndef REAL
 #define REAL float
