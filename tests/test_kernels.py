@@ -145,6 +145,16 @@ def sent(device, dtype="float64"):
     return [part.detach().to_numpy() for part in (x.grad, y, z)]
 
 
+def largest(device, dtype="float64"):
+    """The first of equals, and NaN before all; a row of nothing but -inf."""
+    x = np.random.default_rng(0).normal(size=(5, 3, 9)).astype(dtype)
+    x[1, 1], x[2, 0, ::3], x[3, 2, 4], x[4] = -np.inf, np.inf, np.nan, np.round(x[4])
+    found = mg.topk(mg.tensor(x).to(device), 4)
+    expected = np.lexsort((np.broadcast_to(np.arange(9), x.shape), -x, ~np.isnan(x)))[..., :4]
+    ids = expected if device == "cpu" else found.indices.to_numpy()
+    return [ids, np.take_along_axis(x, ids, -1), found.values.to_numpy()]
+
+
 def dropout(device, dtype="float64", shape=(5, 7), p=0.3):
     mg.manual_seed(1)
     x = mg.ones(shape, dtype=dtype, device=device).requires_grad_()
@@ -341,7 +351,7 @@ def test_a_launch_hands_on_what_a_kernel_reads():
 
 def test_a_block_has_no_more_threads_than_there_is_room_for():
     header = (FOLDER / "kernels.h").read_text(encoding="utf-8")
-    assert f"const int WIDTH = {THREADS};" in header and THREADS & (THREADS - 1) == 0
+    assert f"enum {{ WIDTH = {THREADS} }};" in header and THREADS & (THREADS - 1) == 0
 
 
 def test_a_table_holds_what_a_kernel_reads():
@@ -370,6 +380,12 @@ def test_the_embedding_kernel_agrees_with_numpy(shape, padding, dtype, kernels, 
     work = partial(embedding, shape=shape, padding=padding)
     ran = compare(kernels, monkeypatch, work, dtype)
     assert ran == ["embedding_add"] * 2 * (math.prod(shape) > 0)
+
+
+@needs_a_compiler
+@of_both
+def test_the_largest_of_every_row(dtype, kernels, monkeypatch):
+    assert compare(kernels, monkeypatch, largest, dtype) == ["largest"]
 
 
 @needs_a_compiler
@@ -517,6 +533,7 @@ EVERY = {
     "cross-entropy": cross_entropy,
     "embedding": embedding,
     "what is sent": sent,
+    "largest": largest,
     "dropout": dropout,
     "clipping": clipped,
     "norm": norm_of_slices,
@@ -571,6 +588,10 @@ MUTANTS = [
     ("embedding", "m < N && ids[m]", "m < N && m < first + 16 && ids[m]"),
     ("embedding", "ids[first - 1] == id", "ids[first - 1] > id"),
     ("embedding", "rows[order[m] * D + d]", "rows[m * D + d]"),
+    ("topk", "if (nan_a != nan_b) return nan_a;", ""),
+    ("topk", "before(last, one) && ", ""),
+    ("topk", "-1), -1}", "-1), 0}"),
+    ("topk", "v += blockDim.x", "v += 1 + blockDim.x"),
     ("dropout", "philox(block + 1", "philox(block"),
     ("dropout", "32 * (n % 2)", "0"),
     ("dropout", "c.w[3] ^ k1", "c.w[3]"),
@@ -619,6 +640,7 @@ WORKS = {
     "recurrent": [partial(work, make) for work in (layer, inference) for make in LAYERS.values()],
     "cross_entropy": [cross_entropy],
     "embedding": [embedding],
+    "topk": [largest],
     "dropout": [dropout],
     "clip": [
         clipped,

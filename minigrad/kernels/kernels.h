@@ -19,7 +19,7 @@ __device__ inline REAL sigmoid(REAL x) { return (REAL)0.5 * (REAL)tanh((REAL)0.5
 
 // Over what all threads of a block have, in the same order whatever runs first. The threads of a block are a
 // power of two, WIDTH at most.
-const int WIDTH = 256;
+enum { WIDTH = 256 };
 
 template <class N, class F>
 __device__ N together(N mine, F with) {
