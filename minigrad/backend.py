@@ -7,6 +7,7 @@ nothing imports it before a GPU is asked for.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from contextvars import ContextVar
 from types import ModuleType
@@ -113,6 +114,7 @@ class CuPyBackend(Backend):
         with cupy.cuda.Device(self.index):
             cupy.zeros(1).sum().get()  # a driver that is too old fails here and nowhere earlier
         cupy.cuda.Device(self.index).use()
+        importlib.import_module("cupyx").seterr(linalg="raise")  # of a singular matrix, as NumPy
         self.xp, self.array_type = cupy, cupy.ndarray
         self.kernels = Kernels(cupy, self.address)
         return None

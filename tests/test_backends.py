@@ -432,6 +432,7 @@ def test_the_doctor_says_what_there_is(tmp_path):
     assert f"on {mg.get_num_threads()} thread" in said["NumPy"]
     assert ("can be used" if has_gpu() else "cannot be used: ") in said["cuda"]
     (tmp_path / "cupy.py").write_text(WORKING, encoding="utf-8")
+    (tmp_path / "cupyx.py").write_text("def seterr(*, linalg): assert linalg == 'raise'")
     said = run(DOCTOR, path=[tmp_path])
     for line in (
         "CuPy          14.1",

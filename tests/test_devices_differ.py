@@ -63,6 +63,13 @@ def test_batches_of_equations_broadcast(shapes, device):
 
 
 @pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("what", [mg.linalg.inv, mg.linalg.cholesky])
+def test_what_no_matrix_has_is_an_error(what, device):
+    with pytest.raises(RuntimeError):
+        what(mg.tensor([[0.0, 0.0], [0.0, -1.0]], device=device))
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_a_strided_view_shows_its_base(device):
     x = mg.arange(6.0, device=device).requires_grad_()
     y = x * 1
