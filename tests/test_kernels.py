@@ -148,7 +148,8 @@ def sent(device, dtype="float64"):
 def largest(device, dtype="float64"):
     """The first of equals, and NaN before all; a row of nothing but -inf."""
     x = np.random.default_rng(0).normal(size=(5, 3, 9)).astype(dtype)
-    x[1, 1], x[2, 0, ::3], x[3, 2, 4], x[4] = -np.inf, np.inf, np.nan, np.round(x[4])
+    x[1, 1], x[2, 0, ::3], x[3, :, 4], x[4] = -np.inf, np.inf, np.nan, np.round(x[4])
+    x[3, 1, 0] = np.nan
     found = mg.topk(mg.tensor(x).to(device), 4)
     expected = np.lexsort((np.broadcast_to(np.arange(9), x.shape), -x, ~np.isnan(x)))[..., :4]
     ids = expected if device == "cpu" else found.indices.to_numpy()
