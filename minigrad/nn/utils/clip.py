@@ -94,14 +94,8 @@ def get_total_norm(
     tensors = _listed(tensors)
     if not error_if_nonfinite and (found := _kernels(tensors, norm_type)):
         return wrap(_norm_and_factor(*found)[0].astype(tensors[0].array.dtype))
-    devices = {backend_of(x.array) for x in tensors}
-    if (
-        norm_type == math.inf
-        and not error_if_nonfinite
-        and len(devices) == 1
-        and CPU not in devices
-    ):
-        return wrap(devices.pop().xp.stack([_power_sum(x.array, math.inf) for x in tensors]).max())
+    if norm_type == math.inf and not error_if_nonfinite and (xp := _one_gpu(tensors)):
+        return wrap(xp.stack([_power_sum(x.array, math.inf) for x in tensors]).max())
     norm = _norm(tensors, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(f"the norm is {norm}, pass error_if_nonfinite=False to get it")
@@ -177,6 +171,12 @@ def _kernels(tensors: Sequence[Tensor], p: float) -> tuple[Kernels, list] | None
     flat = [_flat(x.array) for x in tensors]
     kernels = kernels_for(*flat)
     return kernels and (kernels, [(x,) for x in flat])
+
+
+def _one_gpu(tensors: Sequence[Tensor]) -> Any:
+    """The array module of the GPU that holds all, or None."""
+    backends = {backend_of(x.array) for x in tensors}
+    return backends.pop().xp if len(backends) == 1 and CPU not in backends else None
 
 
 def _norm_and_factor(kernels: Kernels, flat: list, max_norm: float = math.inf) -> Any:
