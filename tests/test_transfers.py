@@ -42,7 +42,8 @@ CASES = {
     ),
     "own words": (
         {"attention": "none", "tie": "target", "embedding_size": 4},
-        {"sampling": "constant", "sampling_rate": 1.0, "optimizer_options": {"amsgrad": True}},
+        {"sampling": "constant", "sampling_rate": 1.0, "clip_value": 0.5,
+         "optimizer_options": {"amsgrad": True}},
         PAIRS, SOURCE + LENGTHS + TARGETS + OWN,
     ),
 }  # fmt: skip
