@@ -95,7 +95,10 @@ def simple(
     kind: str, calls: dict[str, Callable], m: Any, wait: Callable,
     precisions: Sequence[str], size: int, repeated: int,
 ) -> Figures:  # fmt: skip
-    """One call for a square array, so often; `m` has PyTorch's names for arrays."""
+    """One call for a square array, so often: the time, and TFLOP/s, GB/s or thousands of calls per
+    second; `m` has PyTorch's names for arrays.
+    """
+    amount = {"product": 2 * size**3 / 1e12, "copy": 8 * size**2 / 1e9} if repeated == 1 else {}
     calls = {"product": lambda x: x @ x, "sum": lambda x: x + x} | calls
     figures = {}
     for precision in precisions:
@@ -106,7 +109,8 @@ def simple(
                 calls[kind](x)
             wait()
 
-        figures[precision] = timed(done)[0]
+        figures[precision] = ms = timed(done)[0]
+        figures[f"{precision}, rate"] = amount.get(kind, repeated / 1e3) / (ms / 1e3)
     return figures
 
 
@@ -186,6 +190,7 @@ BENCHMARK = Benchmark(
         **{f"torch, {name}": cell("torch", name) for name in PRECISIONS},
         "strict: torch / minigrad": lambda m: m["torch"]["strict"] / m["minigrad"]["strict"],
         "TF32: torch / minigrad": lambda m: m["torch"]["TF32"] / m["minigrad, TF32"]["strict"],
+        "TFLOP/s, GB/s, 1000 calls/s": together("{}, rate"),
         "of these forward": together("{}, forward"),
         "errors x 10^6": together("{}, error", 1e6),
     },

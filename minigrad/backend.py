@@ -7,8 +7,8 @@ nothing imports it before a GPU is asked for.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
@@ -77,6 +77,10 @@ class Backend:
         """A view of the memory of a contiguous array; strides and offset in bytes."""
         return self.array_type(shape, flat.dtype, flat, offset, strides)
 
+    def checking(self) -> AbstractContextManager:
+        """Under it linear algebra raises where there is no result: of a singular matrix."""
+        return nullcontext()
+
     def add_at(self, array: Any, index: Any, values: Any) -> None:
         """`array[index] += values`, where an index that occurs twice is added twice."""
         self.at("add", array, index, values)
@@ -114,7 +118,6 @@ class CuPyBackend(Backend):
         with cupy.cuda.Device(self.index):
             cupy.zeros(1).sum().get()  # a driver that is too old fails here and nowhere earlier
         cupy.cuda.Device(self.index).use()
-        importlib.import_module("cupyx").seterr(linalg="raise")  # of a singular matrix, as NumPy
         self.xp, self.array_type = cupy, cupy.ndarray
         self.kernels = Kernels(cupy, self.address)
         return None
@@ -137,6 +140,11 @@ class CuPyBackend(Backend):
     def strided(self, flat: Any, shape: tuple, strides: Any, offset: int) -> Any:
         return self.array_type(shape, flat.dtype, flat.data + offset, strides)
 
+    def checking(self) -> AbstractContextManager:
+        import cupyx
+
+        return cupyx.errstate(linalg="raise")
+
     def at(self, name: str, array: Any, index: Any, values: Any) -> None:
         """In a set order, so that a run can be repeated: CuPy's own are atomic, and know few
         dtypes and of `multiply` none.
@@ -148,7 +156,8 @@ class CuPyBackend(Backend):
         if not n:
             return
         order = places.argsort()
-        if name == "add" and (kernels := kernels_for(array)):
+        # a thread of the kernel adds all that is sent to its place
+        if name == "add" and n <= 32 * array.size and (kernels := kernels_for(array)):
             given = array, places[order], order, xp.ascontiguousarray(values), Long(-1)
             kernels("embedding.embedding_add", array.dtype, n, Long(n), 1, *given)
             return

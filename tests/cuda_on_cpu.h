@@ -1,7 +1,6 @@
 // CUDA's words for a compiler that knows only C++: a thread of the CPU for each thread of a block, one block
 // after the other. There are no warps here, and no lanes that see each other's registers.
 #pragma once
-#include <atomic>
 #include <barrier>
 #include <cmath>
 #include <memory>
@@ -15,9 +14,6 @@ inline std::unique_ptr<std::barrier<>> meeting;
 #define __grid_constant__
 #define __shared__ static  // blocks come one after the other, so one copy is enough
 inline void __syncthreads() { meeting->arrive_and_wait(); }
-template <class T> T atomicAdd(T* where, T what) {
-    return std::atomic_ref<T>(*where).fetch_add(what);
-}
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
     return (unsigned __int128)a * b >> 64;
 }

@@ -42,8 +42,9 @@ class StrictArray:
     """An array that is no `numpy.ndarray` and never turns into one silently.
 
     It refuses NumPy arrays as operands and as indices, lists as indices, `__array__`, pickling, and
-    assignment through integer arrays that name an element twice. Everything that must wait for the
-    values (`item`, `float`, `tolist`, a truth value) counts as a download.
+    assignment of an array through integer arrays that name an element twice. Everything that must
+    wait for the values (`item`, `float`, `tolist`, a truth value, a mask as an index) counts as a
+    download.
     """
 
     __array_ufunc__ = None
@@ -91,7 +92,8 @@ class StrictArray:
         parts = index if isinstance(index, tuple) else (index,)
         if any(isinstance(part, np.ndarray) for part in parts):
             upload_number(value)
-        if any(isinstance(part, np.ndarray) and part.dtype.kind in "iu" for part in parts):
+        by_number = any(isinstance(p, np.ndarray) and p.dtype.kind in "iu" for p in parts)
+        if by_number and isinstance(value, StrictArray) and value.size > 1:  # not the same for all
             met = np.arange(self._memory.size).reshape(self._memory.shape)[index]
             if np.unique(met).size != met.size:
                 raise ValueError("assignment through an index that names an element twice")

@@ -40,6 +40,45 @@ def test_what_is_sent_to_one_place_is_combined(name, ids, dtype, device):
             assert backend.download(array)[row, column] == np.asarray(expected).astype(dtype)
 
 
+PLACES = {
+    "rows": lambda put: (put([2, 0, 2]),),
+    "negative": lambda put: (put([-1, 1, -1]),),
+    "two": lambda put: (put([0, 1, 0]), put([2, 3, 2])),
+    "they broadcast": lambda put: (put([[0], [1]]), put([2, 2, 0])),
+    "a slice": lambda put: (slice(1, None), put([1, 1, 2])),
+    "a step back": lambda put: (slice(None, None, -1), put([0, 0])),
+    "an ellipsis": lambda put: (..., put([3, 3])),
+    "a new dimension": lambda put: (None, put([1, 1])),
+    "one number": lambda put: (1, put([2, 2])),
+    "no array": lambda put: (slice(0, 2), 3),
+    "a mask": lambda put: (put([True, False, True]),),
+    "nothing": lambda put: (put(np.zeros(0, np.int64)),),
+}
+LAYOUTS = {
+    "whole": lambda x: x,
+    "transposed": lambda x: x.T.copy().T,
+    "backwards": lambda x: x[::-1],
+    "with gaps": lambda x: x.repeat(2, axis=1)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("places", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("name", ["add", "maximum"])
+def test_what_is_sent_to_places_of_every_kind(name, places, layout, dtype, device):
+    rng, backend = np.random.default_rng(0), mg.backend_for(device)
+    x = rng.integers(0, 9, (3, 4)).astype(dtype)
+    array, expected = layout(backend.upload(x)), layout(x).copy()
+    here, there = (places(put) for put in (np.asarray, lambda n: backend.upload(np.asarray(n))))
+    for shape in (x[here].shape, x[here].shape[1:], ()):  # whole, and what is broadcast
+        values = rng.integers(0, 9, shape).astype(dtype)
+        getattr(np, name).at(expected, here, values)
+        backend.at(name, array, there, backend.upload(values))
+    np.testing.assert_array_equal(backend.download(array), expected)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_nan_is_the_largest_of_what_is_sent(device):
     backend = mg.backend_for(device)

@@ -35,6 +35,7 @@ ROOMS["__init__"] = None  # the public names: everything
 OTHERS = {  # packages beyond the standard library, and where
     "numpy": None,
     "cupy": {"minigrad/backend.py"},
+    "cupyx": {"minigrad/backend.py"},
     "safetensors": {"minigrad/serialization.py"},
     "threadpoolctl": {"minigrad/threads.py"},
 }

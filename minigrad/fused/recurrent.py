@@ -179,11 +179,10 @@ class Recurrent(Fused):
         of_h = d[:rows]
         w_back = in_blocks((w_hh if self.thin else self.ordered(w_hh)).T, B)
         back = dh.reshape(*w_back.shape[:-1], B)
-        direct = passed = None
+        direct = held = passed = None
         if self.kernels:
-            straight, g_hs = xp.zeros((H, B), dtype), xp.ascontiguousarray(g_hs)
-            launch = self.backward_kernel(g_hs, dh, straight, d, da, *d_others)
-            d_others.append(straight)
+            g_hs, passed = xp.ascontiguousarray(g_hs), xp.zeros((H, B), dtype)
+            launch = self.backward_kernel(g_hs, dh, passed, d, da, *d_others)
         else:
             piece = max(1, min(T, PIECE // max(1, H * B)))
             slopes = xp.empty((piece, self.blocks + self.parts - 1, H, B), dtype)
@@ -195,19 +194,19 @@ class Recurrent(Fused):
                 if n == piece - 1 or t == T - 1:
                     self.slopes(slice(t - n, t + 1), slopes[: n + 1])
                 dh += g_hs[t]
-                passed = self.held(0, t, dh) if self.holds else None
+                held = self.held(0, t, dh) if self.holds else None
                 direct = self.step_back(t, slopes[n], d, dh, *d_others)
                 da[:, t] = d
             xp.matmul(w_back, self.natural(of_h) if self.thin else of_h, out=back)
             if self.dropped is not None:
                 dh *= self.dropped.T
-            for more_of_it in (direct, passed):
+            for more_of_it in (direct, held):
                 if more_of_it is not None:
                     dh += more_of_it
             if self.truncate is not None:
-                self.cut(t, dh, *d_others)
-        if self.kernels:
-            dh += d_others.pop()
+                self.cut(t, dh, passed, *d_others)
+        if passed is not None:  # the launches have added the others
+            dh += passed
         da = da.reshape(G, T * B)
         d_xs, d_w_ih = self.input_gradients(self.x_side(da, G - len(w_ih)), xs, w_ih)
         d_w_hh = self.hidden_gradient(da[:rows])
@@ -312,7 +311,7 @@ class Recurrent(Fused):
         columns that must not move, (T, B), None where all are active, and `cuts`, for each step
         those whose gradient ends, None for most steps.
         """
-        self.mask, self.idle, self.cuts = None, None, [None] * T
+        self.mask, self.idle, self.cuts, self.full = None, None, [None] * T, None
         if self.active is None:
             return
         host, here = self.active.host, self.active.on(self.backend)
@@ -359,7 +358,7 @@ class Recurrent(Fused):
 
     def cut(self, t, *d_state):
         if self.cuts[t] is not None:
-            for d in d_state:
+            for d in [d for d in d_state if d is not None]:
                 self.xp.copyto(d, 0, where=self.cuts[t])
 
     # all steps at once

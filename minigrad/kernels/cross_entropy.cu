@@ -27,7 +27,7 @@ KERNEL cross_entropy_forward(Long N, int V, const REAL* x, const Long* classes, 
             top[n] = most;
             total[n] = sum;
             const Long c = classes[n];
-            const REAL own_part = own[n] * (0 <= c && c < V ? row[c] - most : log((REAL)-1));
+            const REAL own_part = own[n] * (0 <= c && c < V ? row[c] - most : not_a_number());
             loss[n] = ignored[n] ? 0 : share[n] * log(sum) - own_part - smooth;
         }
     }

@@ -15,6 +15,10 @@ typedef unsigned long long Word;
     for (Long n = blockIdx.x * (Long)blockDim.x + threadIdx.x; n < (count);                      \
          n += (Long)blockDim.x * gridDim.x)
 
+// without a header, which NVRTC may not find
+__device__ inline REAL not_a_number() { return log((REAL)-1); }
+__device__ inline REAL minus_infinity() { return log((REAL)0); }
+
 __device__ inline REAL sigmoid(REAL x) { return (REAL)0.5 * (REAL)tanh((REAL)0.5 * x) + (REAL)0.5; }
 
 // Over what all threads of a block have, in the same order whatever runs first. The threads of a block are a
@@ -37,7 +41,7 @@ __device__ N together(N mine, F with) {
 
 // Several tensors, side by side as one row of numbers, so that one launch does for all of them what is done for
 // each number. By value it is a kernel's argument of 3.1 KB; 4 are allowed.
-const int TENSORS = 64, ROLES = 5;
+enum { TENSORS = 64, ROLES = 5 };
 
 struct Tensors {
     Long start[TENSORS + 1];  // in the row; beyond the last tensor, the end of the row
@@ -53,8 +57,13 @@ struct Tensors {
         return t;
     }
 };
-// read where arguments lie; a copy of it, for its indices are not known, would lie in slow memory
+// Read where arguments lie: a copy of it, for its indices are not known, would lie in slow memory. GPUs before
+// Volta have no word for that.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 700
+#define TENSORS_ARGUMENT const Tensors
+#else
 #define TENSORS_ARGUMENT const __grid_constant__ Tensors
+#endif
 
 struct Larger {
     template <class N>

@@ -20,8 +20,8 @@ KERNEL lstm_forward(int H, int B, int T, int kept, REAL* gates, const REAL* from
     gates += t % kept * 4 * N;
     squashed += t % kept * N;
     FOR_MINE(n, N) {
-        const Long b = n % B;
-        const REAL* x = from_x + n / B * row + t * B + b;
+        const int b = (unsigned)n % B, unit = (unsigned)n / B;  // of 64 bits they would be slow
+        const REAL* x = from_x + unit * row + t * B + b;
         const REAL i = sigmoid(gates[n] + x[0]);
         const REAL f = sigmoid(gates[n + N] + x[H * row]);
         const REAL g = tanh(gates[n + 2 * N] + x[2 * H * row]);
@@ -49,8 +49,8 @@ KERNEL lstm_backward(int H, int B, int T, const REAL* gates, const REAL* cells, 
     squashed += t * N;
     g_h += t * N;
     FOR_MINE(n, N) {
-        const Long b = n % B;
-        REAL* column = all + n / B * row + t * B + b;
+        const int b = (unsigned)n % B, unit = (unsigned)n / B;  // of 64 bits they would be slow
+        REAL* column = all + unit * row + t * B + b;
         const REAL total = dh[n] + passed[n] + g_h[n];
         const bool stays = idle && idle[t * B + b];
         const REAL i = gates[n], f = gates[n + N], g = gates[n + 2 * N], o = gates[n + 3 * N];
@@ -76,11 +76,11 @@ KERNEL gru_forward(int H, int B, int T, int kept, const REAL* products, REAL* ga
     REAL* h_after = states + (t + 1) * N;
     gates += t % kept * 4 * N;
     FOR_MINE(n, N) {
-        const Long b = n % B;
-        const REAL* x = from_x + n / B * row + t * B + b;
+        const int b = (unsigned)n % B, unit = (unsigned)n / B;  // of 64 bits they would be slow
+        const REAL* x = from_x + unit * row + t * B + b;
         const REAL r = sigmoid(products[n] + x[0]);
         const REAL z = sigmoid(products[n + N] + x[H * row]);
-        const REAL m = products[n + 2 * N] + b_hn[n / B];
+        const REAL m = products[n + 2 * N] + b_hn[unit];
         const REAL new_ = tanh(r * m + x[2 * H * row]);
         gates[n] = m;
         gates[n + N] = r;
@@ -99,8 +99,8 @@ KERNEL gru_backward(int H, int B, int T, const REAL* gates, const REAL* states, 
     gates += t * 4 * N;
     g_h += t * N;
     FOR_MINE(n, N) {
-        const Long b = n % B;
-        REAL* column = all + n / B * row + t * B + b;
+        const int b = (unsigned)n % B, unit = (unsigned)n / B;  // of 64 bits they would be slow
+        REAL* column = all + unit * row + t * B + b;
         const REAL total = dh[n] + passed[n] + g_h[n];
         const bool stays = idle && idle[t * B + b];
         const REAL m = gates[n], r = gates[n + N], z = gates[n + 2 * N], new_ = gates[n + 3 * N];

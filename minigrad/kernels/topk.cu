@@ -22,9 +22,9 @@ struct First {
 // ids (N, k): every round looks for the best of those behind the one before
 KERNEL largest(Long N, int V, int k, const REAL* x, Long* ids) {
     for (Long n = blockIdx.x; n < N; n += gridDim.x) {
-        Found last = {log((REAL)-1), -1};  // before all
+        Found last = {not_a_number(), -1};  // before all
         for (int rank = 0; rank < k; ++rank) {
-            Found mine = {log((REAL)0), V};  // behind all
+            Found mine = {minus_infinity(), V};  // behind all
             for (int v = threadIdx.x; v < V; v += blockDim.x) {
                 const Found one = {x[n * V + v], v};
                 if (before(last, one) && before(one, mine)) mine = one;

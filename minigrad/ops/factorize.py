@@ -19,7 +19,8 @@ class Inv(Op):
     """y = x⁻¹,  dx = -yᵀ g yᵀ"""
 
     def forward(self, x):
-        return self.xp.linalg.inv(x)
+        with self.backend.checking():
+            return self.xp.linalg.inv(x)
 
     def backward(self, g, y, _x):
         return -matmul(matmul(mT(y), g), mT(y))
@@ -33,7 +34,8 @@ class Solve(Op):
         if a.shape[:-2] != b.shape[:-2]:  # CuPy broadcasts no batches
             batch = tuple(broadcast_shapes(a.shape[:-2], b.shape[:-2]))
             a, b = [self.xp.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b)]
-        return self.xp.linalg.solve(a, b)
+        with self.backend.checking():
+            return self.xp.linalg.solve(a, b)
 
     def backward(self, g, y, a, _b):
         db = Solve()(mT(a), g)
@@ -68,7 +70,8 @@ class Cholesky(Op):
     """
 
     def forward(self, x):
-        return self.xp.linalg.cholesky(x)
+        with self.backend.checking():
+            return self.xp.linalg.cholesky(x)
 
     def backward(self, g, y, _x):
         inverse = inv(y)

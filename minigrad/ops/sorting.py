@@ -17,7 +17,8 @@ from .reduce import Amax, floats_only, picked, with_kept_dims
 from .scatter import Gather, constant
 from .shape import dim_of, reshape, transpose, unsqueeze
 
-ROUNDS = 16  # of the kernel for the largest, which reads a row once for each: enough for a beam
+# the kernel for the largest has a block for each row, which reads it k times: that is for beams
+ROUNDS, LONGEST = 16, 2**17
 
 
 def order(x: Any, dim: int, descending: bool) -> Any:
@@ -66,10 +67,10 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: {k} of {n} elements along dimension {dim}")
     xp, lead = module_of(x), (slice(None),) * dim
-    few = largest and 0 < k <= ROUNDS and dim == x.ndim - 1 and x.size
-    if few and (kernels := kernels_for(x)):
-        indices = xp.empty((*x.shape[:-1], k), np.int64)
-        kernels.rows("topk.largest", x.dtype, x.size // n, Long(x.size // n), n, k, x, indices)
+    lines = largest and dim == x.ndim - 1 and x.size > 0
+    if lines and 0 < k <= ROUNDS and n <= LONGEST and (kernels := kernels_for(x)):
+        indices, rows = xp.empty((*x.shape[:-1], k), np.int64), x.size // n
+        kernels.rows("topk.largest", x.dtype, rows, Long(rows), n, k, x, indices)
     elif n > 64 and 0 < k < n // 4:  # a partition is linear in n, a sort is not
         cut, best = (n - k, slice(n - k, None)) if largest else (k - 1, slice(0, k))
         some = xp.argpartition(x, cut, axis=dim)[(*lead, best)]

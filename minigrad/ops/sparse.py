@@ -123,7 +123,9 @@ class SparseRows(Tensor):
             xp = backend_of(self.rows).xp
             order, ids, first, _ = runs(self.ids)
             place = xp.empty_like(order)
-            place[order] = xp.searchsorted(first, xp.arange(len(ids)), side="right") - 1
+            new = xp.zeros(len(ids), order.dtype)
+            new[1:] = ids[1:] != ids[:-1]
+            place[order] = new.cumsum()
             rows = xp.zeros((len(first), *self.rows.shape[1:]), self.rows.dtype)
             add_rows(rows, place, self.rows, zeros=True)
             self.ids, self.rows, self.coalesced = ids[first], rows, True

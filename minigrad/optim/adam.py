@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import kernels_for, module_of
+from ..backend import backend_of, kernels_for, module_of
 from ..tensor import Tensor
 from .optimizer import ParamsT, PerParameter, count, mix, options, scalar
 
@@ -67,6 +67,8 @@ class Adam(Moments):
         own = type(self)
         if own.update is not Adam.update or own.moments is not Moments.moments:
             return jobs  # a subclass with a rule of its own
+        if not any([backend_of(job.x).kernels for job in jobs]):
+            return jobs
         others, alike, met = [], {}, set()
         for job in jobs:
             kernels, place = kernels_for(job.x, *job.state.values()), id(job.x)
@@ -74,7 +76,7 @@ class Adam(Moments):
                 others.append(job)
                 continue
             met.add(place)
-            g = module_of(job.g).ascontiguousarray(job.g)
+            g = module_of(job.x, job.g).ascontiguousarray(job.g)
             moments = [job.state.get(name) for name in Adam.arrays]
             kind = kernels, job.x.dtype, job.numbers
             alike.setdefault(kind, []).append((job.x, g, *moments))

@@ -32,7 +32,7 @@ def cross_entropy(
     logits. Places whose class is `ignore_index` count neither in the sum nor in the mean; a mean
     over no place is NaN, as in PyTorch. `weight` (V,) multiplies the loss of each class, and a mean
     over class numbers is then the weighted one. A class outside 0 to V - 1 raises IndexError on the
-    CPU; on a GPU, where nobody waits to be told, its loss is NaN.
+    CPU; on a GPU, where nobody waits to be told, its loss is NaN in float32 and float64.
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0 <= label_smoothing <= 1:

@@ -108,7 +108,9 @@ def embedding(
 def renormalize(weight: Tensor, ids: Tensor, max_norm: float, norm_type: float) -> None:
     """Shorten in place the rows about to be read, where they are longer than `max_norm`."""
     xp = backend_of(weight.array).xp
-    rows = xp.nonzero(xp.bincount(raw(ids).reshape(-1), minlength=len(weight.array)))[0]
+    used = xp.zeros(len(weight.array), bool)
+    used[raw(ids).reshape(-1)] = True
+    rows = xp.nonzero(used)[0]
     read = weight.array[rows]
     sizes = xp.abs(read)
     if norm_type == math.inf:

@@ -93,7 +93,7 @@ def get_total_norm(
     """The p-norm of all elements of all tensors together, p = norm_type."""
     tensors = _listed(tensors)
     if not error_if_nonfinite and (found := _kernels(tensors, norm_type)):
-        return wrap(_norm_and_factor(*found)[0].astype(tensors[0].array.dtype))
+        return wrap(_norm_and_factor(*found, tensors)[0].astype(tensors[0].array.dtype))
     if norm_type == math.inf and not error_if_nonfinite and (xp := _one_gpu(tensors)):
         return wrap(xp.stack([_power_sum(x.array, math.inf) for x in tensors]).max())
     norm = _norm(tensors, norm_type)
@@ -161,16 +161,16 @@ def _culprits(parameters: Sequence[Tensor]) -> str:
 
 
 def _kernels(tensors: Sequence[Tensor], p: float) -> tuple[Kernels, list] | None:
-    """Those of the one device of all, where they can read all, and the tensors as they read them:
-    each a tuple of one flat array.
-    """
+    """Those of the one device of all, where they can read all, and the tables of all numbers."""
     flags = [x.array.flags for x in tensors]
     without_gaps = all([f.c_contiguous or f.f_contiguous for f in flags])
     if p != 2 or not without_gaps or len({x.device for x in tensors}) != 1:
         return None
+    if len({id(x.array) for x in tensors}) < len(tensors):  # they are scaled at the same time
+        return None
     flat = [_flat(x.array) for x in tensors]
     kernels = kernels_for(*flat)
-    return kernels and (kernels, [(x,) for x in flat])
+    return kernels and (kernels, list(kernels.tables(flat[0].dtype, [(x,) for x in flat])))
 
 
 def _one_gpu(tensors: Sequence[Tensor]) -> Any:
@@ -179,12 +179,14 @@ def _one_gpu(tensors: Sequence[Tensor]) -> Any:
     return backends.pop().xp if len(backends) == 1 and CPU not in backends else None
 
 
-def _norm_and_factor(kernels: Kernels, flat: list, max_norm: float = math.inf) -> Any:
+def _norm_and_factor(
+    kernels: Kernels, tables: list, tensors: Sequence[Tensor], max_norm: float = math.inf
+) -> Any:
     """The norm of all and what they are to be multiplied with, (2,), float64."""
-    xp, dtype = module_of(flat[0][0]), flat[0][0].dtype
+    xp, dtype = module_of(tensors[0].array), tensors[0].array.dtype
     memory = xp.zeros(BLOCKS + 2, np.float64)
     sums, result = Doubles(memory[:BLOCKS]), memory[BLOCKS:]
-    for count, table in kernels.tables(dtype, flat):
+    for count, table in tables:
         kernels("clip.add_squares", dtype, count, table, sums)
     given = BLOCKS, sums, np.float64(max_norm), Doubles(result)
     kernels.rows("clip.finish_norm", dtype, 1, *given)
@@ -192,10 +194,10 @@ def _norm_and_factor(kernels: Kernels, flat: list, max_norm: float = math.inf) -
 
 
 def _scaled_by_norm(
-    kernels: Kernels, flat: list, grads: Sequence[Tensor], max_norm: float
+    kernels: Kernels, tables: list, grads: Sequence[Tensor], max_norm: float
 ) -> Tensor:
-    dtype, result = flat[0][0].dtype, _norm_and_factor(kernels, flat, max_norm)
-    for count, table in kernels.tables(dtype, flat):
+    dtype, result = grads[0].array.dtype, _norm_and_factor(kernels, tables, grads, max_norm)
+    for count, table in tables:
         kernels("clip.scale", dtype, count, table, Doubles(result))
     for g in grads:
         g.changed()
