@@ -39,6 +39,15 @@ __device__ N together(N mine, F with) {
     return result;
 }
 
+struct Larger {
+    template <class N>
+    __device__ N operator()(N a, N b) const { return a > b || a != a ? a : b; }  // NaN stays
+};
+struct Sum {
+    template <class N>
+    __device__ N operator()(N a, N b) const { return a + b; }
+};
+
 // Several tensors, side by side as one row of numbers, so that one launch does for all of them what is done for
 // each number. By value it is a kernel's argument of 3.1 KB; 4 are allowed.
 enum { TENSORS = 64, ROLES = 5 };
@@ -64,12 +73,3 @@ struct Tensors {
 #else
 #define TENSORS_ARGUMENT const __grid_constant__ Tensors
 #endif
-
-struct Larger {
-    template <class N>
-    __device__ N operator()(N a, N b) const { return a > b || a != a ? a : b; }  // NaN stays
-};
-struct Sum {
-    template <class N>
-    __device__ N operator()(N a, N b) const { return a + b; }
-};
