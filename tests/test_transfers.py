@@ -5,8 +5,9 @@ the stand-in with the kernels on the CPU; no GPU code runs here.
 import cpu_kernels
 import numpy as np
 import pytest
+import strict_backend
 from devices import DEVICES
-from strict_backend import STRICT, StrictArray, StrictBackend
+from strict_backend import STRICT, StrictArray, StrictBackend, called
 
 import minigrad as mg
 from datasets import build_tokenizer
@@ -92,6 +93,42 @@ def test_a_step_uploads_the_batch_and_waits_for_the_loss(
     assert events[:first] == ["up"] * uploads
     assert set(events[first:waited]) == {"launch"}
     assert set(events[waited + 1 :]) == {"launch"}  # of the optimizer
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("make", [mg.nn.LSTM, mg.nn.GRU])
+def test_one_more_step_is_a_product_and_a_launch(make, kernels, monkeypatch):
+    """Forward and back, beside views; of matrices, into memory that is there."""
+    monkeypatch.setattr(STRICT, "kernels", kernels)
+    layer, events = make(3, 4).to("strict"), []
+
+    def watched(function, args, kwargs):
+        shapes = [x.ndim for x in args if type(x) is StrictArray]
+        events.append((function.__name__, shapes, kwargs.keys()))
+        return called(function, args, kwargs)
+
+    monkeypatch.setattr(strict_backend, "called", watched)
+    for owner, name in ((strict_backend._Module, "empty"), (StrictArray, "__iadd__")):
+        method = getattr(owner, name)
+
+        def noted(self, *args, method=method, name=name, **more):
+            events.append((name,))
+            return method(self, *args, **more)
+
+        monkeypatch.setattr(owner, name, noted)
+    counts = []
+    for T in (5, 6):
+        xs = mg.ones(T, 2, 3, device="strict").requires_grad_()
+        before = len(kernels.launched)
+        layer.zero_grad()
+        events.clear()
+        layer(xs, lengths=(T, T - 2))[0].sum().backward()
+        counts.append((len(kernels.launched) - before, list(events)))
+    (launches, short), (more, long) = counts
+    assert more == launches + 2
+    steps = [event for event in long if event[0] == "matmul"]
+    assert len(steps) == 2 * 6 and all(e == ("matmul", [2, 2], {"out"}) for e in steps)
+    assert sorted(map(str, long)) == sorted(map(str, [*short, *steps[:2]]))
 
 
 @pytest.mark.parametrize("device", [pytest.param("strict", marks=needs_a_compiler), *DEVICES[1:]])
