@@ -116,6 +116,7 @@ def test_a_strided_view_shows_its_base(device):
     view.mul_(10)
     (y * mg.arange(6.0, device=device)).sum().backward()
     assert y.tolist() == [0, 10, 2, 30, 4, 50] and x.grad.tolist() == [0, 10, 2, 30, 4, 50]
+    assert (y[2:].storage_offset(), view.storage_offset(), view[1:].storage_offset()) == (2, 1, 3)
     z = mg.zeros(4, device=device)
     before = z._version
     z.as_strided((2,), (1,)).fill_(1)
@@ -133,6 +134,13 @@ def test_a_mean_loss_has_the_type_of_the_logits(device):
     x = mg.zeros(2, 3, dtype="float16", device=device)
     loss = F.cross_entropy(x, mg.tensor([0, 1]).to(device))
     assert loss.dtype == mg.float16 and loss.item() == pytest.approx(np.log(3), abs=1e-3)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_weights_are_counted(device):
+    ids, weights = mg.tensor([1, 3, 1, 0]).to(device), mg.tensor([0.5, 1, 2, 3]).to(device)
+    assert mg.bincount(ids, weights, minlength=6).tolist() == [3, 2.5, 0, 1, 0, 0]
+    assert mg.bincount(ids[:0], weights[:0], minlength=2).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("device", DEVICES)

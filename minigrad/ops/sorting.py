@@ -286,7 +286,13 @@ def bincount(input, weights=None, minlength=0):
         raise RuntimeError(f"bincount: minlength {minlength} is negative")
     if w is not None and w.shape != x.shape:
         raise RuntimeError(f"bincount: weights {w.shape} for an input {x.shape}")
-    y = module_of(x).bincount(x.astype(np.int64), weights=w, minlength=minlength)
+    backend, ids = backend_of(x), x.astype(np.int64)
+    if w is None or backend is CPU:
+        y = backend.xp.bincount(ids, weights=w, minlength=minlength)
+    else:  # CuPy's is atomic
+        most = int(ids.max()) + 1 if ids.size else 0
+        y = backend.xp.zeros(max(minlength, most), np.float64)
+        backend.add_at(y, (ids,), w)
     return constant(y.astype(np.float32) if w is not None and w.dtype == np.float32 else y, input)
 
 

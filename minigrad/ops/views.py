@@ -56,7 +56,8 @@ def owner(array: Any) -> Any:
 def storage_offset(input: Tensor) -> int:
     """How many elements into the memory the tensor begins."""
     backend, array = backend_of(input.array), input.array
-    return (backend.address(array) - backend.address(owner(array))) // array.itemsize
+    base = input if input.base is None else input.base  # CuPy's strided arrays know no owner
+    return (backend.address(array) - backend.address(owner(base.array))) // array.itemsize
 
 
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
