@@ -401,6 +401,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(corpus, tmp_path, number):
     assert more.returncode == 0 and b"goes on after step" in more.stdout
 
 
+def test_a_package_that_the_report_needs_is_asked_for_before_the_training(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(train_seq2seq, "find_spec", lambda name: None)
+    status, out, err = main(monkeypatch, capsys, *TINY, "--out", tmp_path / "run")
+    assert status == 1 and not out and not (tmp_path / "run").exists()
+    assert err == 'error: safetensors is not installed: pip install -e ".[scripts]"\n'
+
+
 def test_a_run_goes_on_where_its_data_was_moved(corpus, tmp_path, monkeypatch, capsys):
     pairs, run = tmp_path / "pairs.tsv", tmp_path / "run"
     shutil.copy(corpus / "pairs.tsv", pairs)
