@@ -29,12 +29,11 @@ import training_step  # noqa: E402
 MEGABYTES, CALLS = 256, 200
 RUNGS = "op by op", "one node", "one node and kernels"
 PRECISIONS = "strict", "TF32", "float16"
-OURS = "minigrad", "minigrad, TF32"
 # (H, B, T) of one layer with inputs of its own size; the first is the one that aims are set for
 LAYERS = [(512, 128, 50), *itertools.product((256, 512, 1024), (64, 128, 256), (20, 50, 100))]
 
 
-def minigrad_side(kind: str, device: str, *case: Any) -> Figures:
+def minigrad_side(kind: str, device: str, _precisions: Sequence[str], *case: Any) -> Figures:
     import minigrad as mg
     from minigrad.kernels import Long
     from minigrad.testing import composed
@@ -42,9 +41,9 @@ def minigrad_side(kind: str, device: str, *case: Any) -> Figures:
     backend = mg.backend_for(device)
     wait = nothing if device == "cpu" else mg.cuda.synchronize
     if kind == "step":
-        return {"strict": training_step.minigrad_side(*case[1:], device=device)["ms"]}
+        return {"strict": training_step.minigrad_side(*case, device=device)["ms"]}
     if kind == "layer":
-        rung, *sizes = case[1:]
+        rung, *sizes = case
         kernels = backend.kernels
         backend.kernels = kernels if rung == RUNGS[2] else None
         try:
@@ -52,14 +51,13 @@ def minigrad_side(kind: str, device: str, *case: Any) -> Figures:
             return layer(mg, "strict", device, wait, how, *sizes)
         finally:
             backend.kernels = kernels
-    xp = backend.xp
 
     def launch(x: Any) -> None:
         given = Long(x.size), x, Long(1), np.uint32(1), 1.0
         backend.kernels("dropout.drop_factors", x.dtype, 8, *given)
 
     calls = {"launch": launch, "copy": lambda x: x.copy()}
-    return simple(kind, calls, xp, wait, ["strict"], *case[1:])
+    return simple(kind, calls, backend.xp, wait, ["strict"], *case)
 
 
 def tf32_side(*case: Any) -> Figures:
@@ -67,11 +65,10 @@ def tf32_side(*case: Any) -> Figures:
     return minigrad_side(*case)
 
 
-def torch_side(kind: str, device: str, *case: Any) -> Figures:
+def torch_side(kind: str, device: str, precisions: Sequence[str], *case: Any) -> Figures:
     torch = torch_module()
     wait = nothing if device == "cpu" else torch.cuda.synchronize
     figures: Figures = {}
-    precisions, *case = case
     for precision in precisions:
         tf32 = precision == "TF32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
@@ -165,7 +162,7 @@ def together(figure: str, scale: float = 1.0) -> Callable[[dict[str, Figures]], 
     """A column: a figure of ours, strict and TF32, and of PyTorch's precisions, in this order."""
 
     def column(m: dict[str, Figures]) -> str:
-        ours = [m[side][figure.format("strict")] for side in OURS if side in m]
+        ours = [of[figure.format("strict")] for side, of in m.items() if side != "torch"]
         theirs = [m.get("torch", {}).get(figure.format(name)) for name in PRECISIONS]
         return ", ".join([shown(scale * x) for x in (*ours, *theirs) if x is not None])
 
@@ -174,7 +171,7 @@ def together(figure: str, scale: float = 1.0) -> Callable[[dict[str, Figures]], 
 
 BENCHMARK = Benchmark(
     __doc__,
-    sides={**dict(zip(OURS, (minigrad_side, tf32_side))), "torch": torch_side},
+    sides={"minigrad": minigrad_side, "minigrad, TF32": tf32_side, "torch": torch_side},
     cases=cases,
     smallest={
         "copy": ["copy", "cpu", ["strict"], 8, 1],

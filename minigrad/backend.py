@@ -155,12 +155,10 @@ class CuPyBackend(Backend):
         places, n = places.reshape(-1), places.size
         if not n:
             return
-        order = places.argsort()
         # a thread of the kernel adds all that is sent to its place
         if name == "add" and n <= 32 * array.size and (kernels := kernels_for(array)):
-            given = array, places[order], order, xp.ascontiguousarray(values), Long(-1)
-            kernels("embedding.embedding_add", array.dtype, n, Long(n), 1, *given)
-            return
+            return add_in_order(kernels, array, places, values[:, None])
+        order = places.argsort()
         function, places, values = getattr(xp, name), places[order], values[order]
         nth, by = xp.arange(n) - xp.searchsorted(places, places), 1  # of those sent to its place
         while by < n:  # what is sent to one place is combined in log n steps
@@ -270,6 +268,15 @@ def kernels_for(*arrays: Any) -> Kernels | None:
     kernels = backend_of(*arrays).kernels_of(dtype)
     alike = kernels and all([x.dtype == dtype and x.flags.c_contiguous for x in arrays])
     return kernels if alike else None
+
+
+def add_in_order(kernels: Kernels, table: Any, ids: Any, rows: Any, skip: int = -1) -> None:
+    """table[ids] += rows, ids (n,) and rows (n, ...), those of one id in their order; row `skip` of
+    the table stays as it is.
+    """
+    xp, order, n, D = module_of(table), ids.argsort(), len(ids), rows[0].size
+    given = table, ids[order], order, xp.ascontiguousarray(rows), Long(skip)
+    kernels("embedding.embedding_add", table.dtype, n * D, Long(n), D, *given)
 
 
 def is_array(x: Any) -> bool:

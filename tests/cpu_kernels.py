@@ -22,6 +22,13 @@ TESTS, FOLDER = Path(__file__).resolve().parent, Path(kernels.FOLDER)
 COMPILER = shutil.which("g++")
 
 
+def compile_for_cpu(text, target, *options):
+    """The file `target` from a text in CUDA C++."""
+    command = [COMPILER, "-std=c++20", "-O1", "-pthread", *options]
+    command += ["-include", str(TESTS / "cuda_on_cpu.h"), "-x", "c++", "-", "-o", str(target)]
+    subprocess.run(command, input=text, text=True, check=True)
+
+
 class Tensors(ctypes.Structure):
     """That of kernels.h."""
 
@@ -40,9 +47,7 @@ class RawModule:
         self.launched, self.code = launched, code
         target = build / f"{len(list(build.iterdir()))}.so"
         given = [option for option in options if not option.startswith("--std=")]
-        command = [COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", *given]
-        command += ["-include", str(TESTS / "cuda_on_cpu.h"), "-x", "c++", "-", "-o", str(target)]
-        subprocess.run(command, input=code, text=True, check=True)
+        compile_for_cpu(code, target, "-shared", "-fPIC", *given)
         self.library = ctypes.CDLL(str(target))
 
     def get_function(self, name):

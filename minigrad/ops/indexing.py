@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import CPU, backend_of, is_array, kernels_for
-from ..kernels import Long
+from ..backend import CPU, add_in_order, backend_of, is_array, kernels_for
 from ..modes import is_recording
 from ..op import Op, raw
 from ..tensor import Tensor
@@ -158,13 +157,7 @@ def add_rows(table: Any, ids: Any, rows: Any, skip: int | None = None, zeros: bo
     kernels = kernels_for(table)
     if kernels and rows.size:
         ids = ids.astype(np.int64) % len(table)  # from the end: the same row under two names
-        order = ids.argsort()
-        n, D = len(ids), rows[0].size
-        skip = -1 if skip is None else skip % len(table)
-        kernels(
-            "embedding.embedding_add", table.dtype, n * D,
-            Long(n), D, table, ids[order], order, backend.xp.ascontiguousarray(rows), Long(skip),
-        )  # fmt: skip
+        add_in_order(kernels, table, ids, rows, -1 if skip is None else skip % len(table))
         return
     if skip is not None and (backend is not CPU or rows.size < SMALL):
         kept = ids % len(table) != skip

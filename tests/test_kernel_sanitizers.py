@@ -93,9 +93,7 @@ template <class F> void launch(F kernel) {
 
 def watched(program, folder, kind):
     """What sanitizers say of a program."""
-    command = [cpu_kernels.COMPILER, "-std=c++20", "-O1", "-pthread", f"-fsanitize={kind}"]
-    command += ["-include", str(cpu_kernels.TESTS / "cuda_on_cpu.h"), "-x", "c++", "-"]
-    subprocess.run([*command, "-o", str(folder / "program")], input=program, text=True, check=True)
+    cpu_kernels.compile_for_cpu(program, folder / "program", f"-fsanitize={kind}")
     done = subprocess.run([folder / "program"], capture_output=True, text=True)
     return done.stderr or ("" if done.returncode == 0 else f"exit status {done.returncode}")
 
